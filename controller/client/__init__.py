@@ -1,0 +1,1 @@
+"""Requests to the API server: values (`requests`), authentication (`config`), IO (`transport`)."""

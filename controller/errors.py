@@ -1,0 +1,92 @@
+"""Errors of the API server as types; each says by `retriable` what the caller may hope for. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ApiError(Exception):
+    """The API server refused or could not be asked.
+
+    `status` is the HTTP status (0 where there was no answer), `reason` the Kubernetes reason,
+    `message` the server's own sentence, `retry_after_s` what it asked us to wait.
+    """
+
+    retriable = True
+
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class UnreachableError(ApiError):
+    """No answer: connection refused, cut, or a time-out."""
+
+
+class NotFoundError(ApiError):
+    """404: no such object, or no such kind."""
+
+
+class AlreadyExistsError(ApiError):
+    """409 AlreadyExists: an object of this name is there."""
+
+
+class ConflictError(ApiError):
+    """409 Conflict: somebody else was faster, or a field has another owner."""
+
+
+class GoneError(ApiError):
+    """410: the resource version is too old; list again."""
+
+
+class ThrottledError(ApiError):
+    """429: the server asks us to slow down."""
+
+
+class InvalidError(ApiError):
+    """422 or 400: the object breaks a rule of the server; it will do so again."""
+
+    retriable = False
+
+
+class ForbiddenError(ApiError):
+    """403: not granted, or refused by admission; retried slowly, for grants do change."""
+
+
+class UnauthorizedError(ApiError):
+    """401: the credentials are not accepted (any more)."""
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    reason: str = ""
+    message: str = ""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: InvalidError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: GoneError,
+    422: InvalidError,
+    429: ThrottledError,
+}
+
+
+def error_for(status: int, body: bytes, *, retry_after_s: float | None = None) -> ApiError:
+    """The error that an answer with this HTTP status and body stands for (any body is accepted)."""
+    try:
+        answer = msgspec.json.decode(body, type=_Status)
+    except msgspec.DecodeError:
+        answer = _Status(message=body[:200].decode("utf-8", "replace"))
+    kind = _BY_STATUS.get(status, ApiError)
+    if status == 409 and answer.reason == "AlreadyExists":
+        kind = AlreadyExistsError
+    message = answer.message or f"the API server answered {status}"
+    return kind(message, status=status, reason=answer.reason, retry_after_s=retry_after_s)

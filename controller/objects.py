@@ -1,0 +1,117 @@
+"""What any Kubernetes object is to us: its identity, its metadata, its bytes. Pure.
+
+A custom resource is decoded to a typed Struct; a child object (StatefulSet, Service ...) stays a
+`Snapshot`: typed metadata and the encoded body, decoded to a fresh `Manifest` on demand. So nobody
+can change a cached object in place, and a cached StatefulSet costs its JSON bytes, not a dict tree.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+Manifest = dict[str, Any]
+"""A child object as we send it: only the fields that we set."""
+
+
+class Key(msgspec.Struct, frozen=True, order=True):
+    """The namespace and name of one object of a kind that is known from the context."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """One kind of the API as requests need it; `group` is empty for the core group."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """The value of `apiVersion` in manifests of this kind."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+class ObjectRef(msgspec.Struct, frozen=True):
+    """The identity of one namespaced object."""
+
+    resource: Resource
+    namespace: str
+    name: str
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.resource.kind} {self.namespace}/{self.name}"
+
+
+class OwnerReference(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who an object belongs to (garbage collection and event routing)."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool = False
+
+    @property
+    def group(self) -> str:
+        """The API group: owners are matched by group and kind, never by version."""
+        return self.api_version.rpartition("/")[0]
+
+
+class ObjectMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The metadata that decisions read; managedFields are never decoded."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+    finalizers: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        """The owner that manages this object, if any."""
+        return next((owner for owner in self.owner_references if owner.controller), None)
+
+
+class HasMetadata(Protocol):
+    """Anything a store can hold."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """The object's metadata."""
+        ...
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """One observed object: typed metadata, and the body without managedFields."""
+
+    metadata: ObjectMeta
+    body: bytes
+
+    def manifest(self) -> Manifest:
+        """A fresh decoded copy: changing it changes nobody's cache."""
+        decoded: Manifest = msgspec.json.decode(self.body)
+        return decoded

@@ -1,0 +1,1 @@
+"""RocketMQ on Kubernetes: the only package that knows both `controller` and `rocketmq`."""

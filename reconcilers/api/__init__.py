@@ -1,0 +1,1 @@
+"""The custom resources as typed values, one file a kind, and the CRDs made from them."""

@@ -1,0 +1,1 @@
+"""Pure functions: a custom resource, facts, the outcome and now -> its status."""

@@ -1,0 +1,1 @@
+"""Apache RocketMQ as such: configuration files, memory. Knows no Kubernetes."""
