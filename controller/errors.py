@@ -28,6 +28,14 @@ class UnreachableError(ApiError):
     """No answer: connection refused, cut, or a time-out."""
 
 
+class SilentError(UnreachableError):
+    """A stream carried no byte for the agreed time: the connection is half-open, or as good as."""
+
+
+class MalformedError(ApiError):
+    """An answer that cannot be understood: not JSON, cut short, too long, or no object."""
+
+
 class NotFoundError(ApiError):
     """404: no such object, or no such kind."""
 

@@ -7,9 +7,11 @@ can change a cached object in place, and a cached StatefulSet costs its JSON byt
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 Manifest = dict[str, Any]
 """A child object as we send it: only the fields that we set."""
@@ -115,3 +117,27 @@ class Snapshot(msgspec.Struct, frozen=True):
         """A fresh decoded copy: changing it changes nobody's cache."""
         decoded: Manifest = msgspec.json.decode(self.body)
         return decoded
+
+
+class Undecodable(msgspec.Struct, frozen=True):
+    """An object that does not fit its type, e.g. stored before its CRD was tightened.
+
+    It is cached like any other, so that its reconciler can report it on its status.
+    """
+
+    metadata: ObjectMeta
+    error: str
+    """One sentence that names the path in the object."""
+
+
+class Change(msgspec.Struct, Generic[T], frozen=True):
+    """One cached object before and after: created (no old), changed, or deleted (no new).
+
+    `initial` says that it comes from the first list, that is from a start and not from somebody's
+    action: such keys may be handled with low priority.
+    """
+
+    key: Key
+    old: T | None
+    new: T | None
+    initial: bool = False
