@@ -1,0 +1,121 @@
+"""`control-plane up`: an API server without nodes, on loopback, for integration tests."""
+
+import json
+import shutil
+import signal
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from base.commands import Runner
+from base.folders import cluster_folder, lock, state_folder
+from base.progress import phase, say
+from control_plane import processes
+from control_plane.audit import render_audit_policy
+from control_plane.certificates import identities, make_certificates
+from control_plane.components import (
+    Component,
+    Place,
+    api_server,
+    controller_manager,
+    etcd,
+    render_components,
+)
+from control_plane.kubeconfig import write_kubeconfig
+from control_plane.supervisor import read_states
+from products.binaries import CONTROL_PLANE, binary
+from products.packages import CONTROL_PLANE_NEEDS, install_missing
+
+READY_SECONDS = 60.0
+SERVICE_RANGE = "10.0.0.0/16"
+LOOPBACK = "127.0.0.1"
+
+
+def folder_of(name: str) -> Path:
+    """Return the folder of the control plane `name`; a cluster may have the same name."""
+    return state_folder() / "control-planes" / cluster_folder(name).name
+
+
+def up(name: str, versions: Mapping[str, str], run: Runner, *, audit: bool) -> dict[str, object]:
+    """Start a control plane, or return the one of that name which runs already."""
+    folder = folder_of(name)
+    with lock(state_folder() / "locks" / f"control-plane-{name}", name):
+        if not processes.is_healthy(folder):
+            down(name)
+            _start(folder, versions, run, audit=audit)
+    return describe(name)
+
+
+def down(name: str) -> None:
+    """End a control plane and delete its folder; one that is not there is no error."""
+    folder = folder_of(name)
+    supervisor = processes.recorded(folder, "supervisor")
+    if supervisor is not None and not processes.end(supervisor, signal.SIGTERM, 20):
+        processes.end(supervisor, signal.SIGKILL, 5)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def describe(name: str) -> dict[str, object]:
+    """Return what a caller needs to use the control plane."""
+    folder = folder_of(name)
+    pids = {name: state.pid for name, state in read_states(folder).items()}
+    supervisor = processes.recorded(folder, "supervisor")
+    return {
+        **json.loads((folder / "control-plane.json").read_text(encoding="utf-8")),
+        "directory": str(folder),
+        "pids": {**pids, "supervisor": supervisor.pid if supervisor else 0},
+    }
+
+
+def _start(folder: Path, versions: Mapping[str, str], run: Runner, *, audit: bool) -> None:
+    install_missing(CONTROL_PLANE_NEEDS, run)
+    programs = {program: binary(program, versions, run) for program in CONTROL_PLANE}
+    with phase("control plane", "starting", "ready"):
+        place = _write_files(folder, run)
+        parts = _components(place, programs, audit=audit)
+        (folder / "components.json").write_text(render_components(parts), encoding="utf-8")
+        _write_description(folder, place, audit=audit)
+        supervisor = processes.start_in_background(folder, "supervise")
+        processes.record(folder, "supervisor", supervisor)
+        processes.wait_until_ready(folder, supervisor, READY_SECONDS)
+    say(f"control plane: KUBECONFIG={place.kubeconfig('admin')}")
+
+
+def _components(place: Place, programs: Mapping[str, Path], *, audit: bool) -> list[Component]:
+    # Without a node there is nobody whose address the Service `kubernetes` could name.
+    extra: dict[str, object] = {"endpoint-reconciler-type": "none"}
+    return [
+        etcd(programs["etcd"], place),
+        api_server(programs["kube-apiserver"], place, SERVICE_RANGE, audit=audit, extra=extra),
+        controller_manager(programs["kube-controller-manager"], place, {}),
+    ]
+
+
+def _write_files(folder: Path, run: Runner) -> Place:
+    folder.mkdir(parents=True)
+    place = Place(folder, LOOPBACK, *free_ports(4))
+    make_certificates(place.keys, identities("control-plane", (LOOPBACK, "10.0.0.1")), run)
+    for identity in ("admin", "controller-manager"):
+        write_kubeconfig(place.kubeconfig(identity), place.server, place.keys, identity)
+    (folder / "audit-policy.json").write_text(render_audit_policy(), encoding="utf-8")
+    return place
+
+
+def _write_description(folder: Path, place: Place, *, audit: bool) -> None:
+    description = {
+        "kubeconfig": str(place.kubeconfig("admin")),
+        "audit_log": str(place.audit_log) if audit else "",
+        "server": place.server,
+    }
+    text = json.dumps(description) + "\n"
+    (folder / "control-plane.json").write_text(text, encoding="utf-8")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nobody uses; all are held until the last is found."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((LOOPBACK, 0))
+        return [one.getsockname()[1] for one in sockets]
