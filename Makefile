@@ -1,0 +1,83 @@
+# RocketMQ operator. `make help` lists the targets; README.md explains the first two to run.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+include hack/versions.env
+
+CACHE   ?= $(or $(ROCKETMQ_OPERATOR_CACHE),$(HOME)/.cache/rocketmq-operator)
+CLUSTER ?= demo
+MODE    ?=
+PYTHON  ?= python3
+# Deploying: the current kubectl context, unless CLUSTER_ONLY names one of our own clusters.
+NAMESPACE ?= rocketmq-operator
+IMAGE     ?= docker.io/apache/rocketmq-operator:$(OPERATOR_VERSION)
+
+VENV := $(CACHE)/venv/$(shell cat requirements/dev.txt | sha256sum | cut -c1-12)
+BIN  := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+cluster = $(PYTHON) hack/cluster
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+##@ Everything at once
+.PHONY: demo demo-down
+demo: ## A real cluster, the operator, a RocketMQ cluster, 100 messages through it
+	@$(PYTHON) hack/demo up --name $(CLUSTER) $(if $(MODE),--mode $(MODE))
+demo-down: ## Remove all that `make demo` made
+	@$(PYTHON) hack/demo down --name $(CLUSTER)
+
+##@ Checks
+.PHONY: setup test lint unit integration e2e generate verify
+setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
+$(VENV)/.complete: requirements/dev.txt
+	@echo "installing development tools into $(VENV)" >&2
+	@rm -rf "$(VENV)" && $(PYTHON) -m venv "$(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+test: ## Lint, unit and integration tests; sets up what they need
+	@hack/phases lint unit integration
+lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/python -m mypy
+	@MYPYPATH=hack/cluster $(BIN)/python -m mypy --config-file hack/mypy.ini hack/cluster
+	@$(BIN)/lint-imports
+	@$(BIN)/python hack/layout.py
+	@$(MAKE) verify
+unit: setup ## Unit tests: no sockets, virtual time
+	@$(PYTEST) test/unit
+integration: setup ## The operator against a real kube-apiserver, etcd and controller-manager
+	@$(PYTEST) test/integration
+e2e: setup ## The operator's image in a real cluster, with real RocketMQ servers and client
+	@$(PYTEST) test/e2e
+generate: setup ## Write CRDs, RBAC and the field reference from the typed models
+	@$(BIN)/python hack/generate.py
+verify: setup ## Fail when a generated file is stale
+	@$(BIN)/python hack/generate.py --check
+lock: setup ## Lock the dependencies of setup.cfg again
+	@hack/lock.sh $(BIN)
+
+##@ Clusters on this machine
+.PHONY: cluster-up cluster-status cluster-down
+cluster-up: ## Start the cluster $(CLUSTER) (MODE=local|kind|existing)
+	@$(cluster) up --name $(CLUSTER) $(if $(MODE),--mode $(MODE))
+cluster-status: ## Tell what runs of it
+	@$(cluster) status --name $(CLUSTER)
+cluster-down: ## Remove it: processes, interfaces, mounts, folders
+	@$(cluster) down --name $(CLUSTER)
+
+##@ The operator in the current kubectl context
+.PHONY: image deploy undeploy purge
+image: ## Build the operator's image as an OCI archive
+	@$(cluster) image operator --tag $(IMAGE)
+deploy: ## Install CRDs and operator (NAMESPACE, IMAGE, WATCH_NAMESPACES)
+	@NAMESPACE=$(NAMESPACE) IMAGE=$(IMAGE) hack/deploy.sh deploy
+undeploy: ## Remove the operator; clusters, CRDs and data stay
+	@NAMESPACE=$(NAMESPACE) IMAGE=$(IMAGE) hack/deploy.sh undeploy
+purge: ## Say what goes, then remove clusters, operator and CRDs (CONFIRM=yes)
+	@NAMESPACE=$(NAMESPACE) IMAGE=$(IMAGE) hack/deploy.sh purge
