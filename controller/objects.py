@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Manifest = dict[str, Any]
 """A child object as we send it: only the fields that we set."""
@@ -130,7 +130,7 @@ class Undecodable(msgspec.Struct, frozen=True):
     """One sentence that names the path in the object."""
 
 
-class Change(msgspec.Struct, Generic[T], frozen=True):
+class Change(msgspec.Struct, Generic[T_co], frozen=True):
     """One cached object before and after: created (no old), changed, or deleted (no new).
 
     `initial` says that it comes from the first list, that is from a start and not from somebody's
@@ -138,6 +138,6 @@ class Change(msgspec.Struct, Generic[T], frozen=True):
     """
 
     key: Key
-    old: T | None
-    new: T | None
+    old: T_co | None
+    new: T_co | None
     initial: bool = False
