@@ -1,4 +1,4 @@
-"""Broker: groups of one master and its replicas that make up a RocketMQ cluster."""
+"""Broker: groups of one master and its replicas that make up a RocketMQ cluster. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from controller.conditions import Condition
 from controller.objects import ObjectMeta, Resource
-from reconcilers.api.meta import GROUP, VERSION, LocalObjectReference, Opaque, WorkloadSpec
+from reconcilers.api.definition import AGE, READY, REASON, Column, Definition, Rule
+from reconcilers.api.meta import (
+    BY_NAME,
+    GROUP,
+    MAX_STATEFUL_SET_NAME,
+    VERSION,
+    WORKLOAD_RULES,
+    Conditions,
+    LocalObjectReference,
+    Volume,
+    WorkloadSpec,
+)
 
 BROKER = Resource(GROUP, VERSION, "brokers", "Broker")
 
@@ -17,7 +27,9 @@ ReplicationMode = Literal["ASYNC", "SYNC"]
 ClusterMode = Literal["", "STATIC", "CONTROLLER", "CONTAINER"]
 AddressMode = Literal["PodDNS", "PodIP", "HostIP"]
 
-NAME_SERVERS_PATTERN = r"^$|^[A-Za-z0-9.-]+:[0-9]{1,5}(;[A-Za-z0-9.-]+:[0-9]{1,5})*;?$"
+# An IPv6 address stands in brackets: the servers split an address at its last colon.
+NAME_SERVER_PATTERN = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
+NAME_SERVERS_PATTERN = rf"^({NAME_SERVER_PATTERN}(;{NAME_SERVER_PATTERN})*;?)?$"
 
 
 class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
@@ -35,7 +47,7 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
         Meta(
             description="Name servers as host:port;host:port. Empty: nameServiceRef, or the only "
             "NameService of the namespace.",
-            pattern=NAME_SERVERS_PATTERN,
+            extra_json_schema={"pattern": NAME_SERVERS_PATTERN, "maxLength": 4096},
         ),
     ] = ""
     name_service_ref: Annotated[
@@ -66,10 +78,11 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
         str, Meta(description="Pod whose topics and groups a new group starts with.")
     ] = ""
     volumes: Annotated[
-        tuple[Opaque, ...],
+        tuple[Volume, ...],
         Meta(
             description="Volumes; the first one's file broker-common.conf is merged into the "
-            "configuration."
+            "configuration.",
+            extra_json_schema=BY_NAME,
         ),
     ] = ()
     address_mode: Annotated[
@@ -77,12 +90,12 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
         Meta(description="What brokers register: their DNS name, pod IP or node IP."),
     ] = "PodDNS"
     addresses: Annotated[
-        dict[str, str],
+        dict[str, Annotated[str, Meta(min_length=1)]],
         Meta(
             description="Address that clients use, by pod name; wins over addressMode "
-            "(brokerIP1 only)."
+            "(brokerIP1 only). Pods that do not exist now may be named as well."
         ),
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
 
 
 class BrokerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -102,9 +115,7 @@ class BrokerStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What was seen."""
 
     observed_generation: Annotated[int, Meta(description="Generation of the spec seen last.")] = 0
-    conditions: Annotated[
-        tuple[Condition, ...], Meta(description="Ready, Progressing, Degraded.")
-    ] = ()
+    conditions: Conditions = ()
     size: Annotated[int, Meta(description="Groups whose master exists.")] = 0
     brokers_total: Annotated[int, Meta(description="Brokers that should run.")] = 0
     brokers_ready: Annotated[int, Meta(description="Brokers that serve and are registered.")] = 0
@@ -119,3 +130,98 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     metadata: ObjectMeta
     spec: BrokerSpec
     status: BrokerStatus = BrokerStatus()
+
+
+_REPLICA_SUFFIX = len("-replica-")
+_MASTER_SUFFIX = len("-master")
+_NAME_LIMIT = (
+    f"({MAX_STATEFUL_SET_NAME - len('-')} - size(string(self.spec.size - 1)) - "
+    f"(self.spec.replicaPerGroup > 0 ? {_REPLICA_SUFFIX} + "
+    f"size(string(self.spec.replicaPerGroup)) : {_MASTER_SUFFIX}))"
+)
+
+
+def name_limit(spec: BrokerSpec) -> int:
+    """Characters that metadata.name may have, so that every StatefulSet's name is allowed.
+
+    The longest is `<name>-<size - 1>-replica-<replicaPerGroup>`, or `<name>-<size - 1>-master`.
+    """
+    replicas = spec.replica_per_group
+    member = _REPLICA_SUFFIX + len(str(replicas)) if replicas else _MASTER_SUFFIX
+    return MAX_STATEFUL_SET_NAME - len("-") - len(str(spec.size - 1)) - member
+
+
+_RULES = (
+    Rule(
+        rule="!(has(self.nameServers) && self.nameServers != '' && has(self.nameServiceRef))",
+        message="give either nameServers or nameServiceRef, not both",
+    ),
+    # Brokers that restart with another directory start without the messages that they stored.
+    # (An object of the Go operator may hold a mode that never existed; that may be corrected.)
+    Rule(
+        rule="self.storageMode == oldSelf.storageMode || "
+        "[self, oldSelf].all(spec, spec.storageMode in ['StorageClass', 'NFS']) || "
+        "!(oldSelf.storageMode in ['EmptyDir', 'HostPath', 'StorageClass', 'NFS'])",
+        message="storageMode cannot be changed, for the stored messages stay where they are: "
+        "create another Broker and move the topics to it",
+    ),
+    Rule(
+        rule="self.storageMode != 'HostPath' || oldSelf.storageMode != 'HostPath' || "
+        "(has(self.hostPath) && has(oldSelf.hostPath) && self.hostPath == oldSelf.hostPath)",
+        message="hostPath cannot be changed, for the stored messages stay where they are: "
+        "create another Broker and move the topics to it",
+    ),
+)
+
+BROKER_DEFINITION = Definition(
+    resource=BROKER,
+    struct=Broker,
+    description="Groups of one master and its replicas that make up a RocketMQ cluster.",
+    max_name_length=MAX_STATEFUL_SET_NAME - len("-0-master"),  # the rule below is exact
+    short_names=("rmqb",),
+    columns=(
+        READY,
+        REASON,
+        Column(
+            name="Size",
+            type="integer",
+            json_path=".spec.size",
+            description="Broker groups wanted.",
+        ),
+        Column(
+            name="Replica-Per-Group",
+            type="integer",
+            json_path=".spec.replicaPerGroup",
+            description="Replicas of each group's master.",
+        ),
+        Column(
+            name="Brokers-Ready",
+            type="integer",
+            json_path=".status.brokersReady",
+            description="Brokers that serve and are registered.",
+        ),
+        Column(
+            name="Brokers",
+            type="integer",
+            json_path=".status.brokersTotal",
+            description="Brokers that should run.",
+        ),
+        Column(
+            name="Allow-Restart",
+            type="boolean",
+            json_path=".spec.allowRestart",
+            description="Whether pods may be restarted to apply a change.",
+            priority=1,
+        ),
+        AGE,
+    ),
+    object_rules=(
+        Rule(
+            rule=f"size(self.metadata.name) <= {_NAME_LIMIT}",
+            message="metadata.name is too long for this size and replicaPerGroup: "
+            f"<name>-<group>-replica-<n> may have at most {MAX_STATEFUL_SET_NAME} characters",
+        ),
+    ),
+    spec_rules=WORKLOAD_RULES + _RULES,
+)
+"""How the CRD shows the kind."""

@@ -1,4 +1,9 @@
-"""What every custom resource shares: its group, conditions, and building blocks of a spec."""
+"""What every custom resource shares: its group and the building blocks of a spec. Pure.
+
+`Meta(...)` constraints are published in the CRD and hold when an object is decoded. What stands in
+`extra_json_schema` is published only: the API server refuses it at the next edit, but an object
+that was stored earlier still decodes and `validation` says what to change.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,116 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from controller.conditions import Condition
+from reconcilers.api.definition import Rule
+
 GROUP = "rocketmq.apache.org"
 VERSION = "v1alpha1"
 
 Opaque = dict[str, Any]
 """A Kubernetes type that is passed through as it is; the API server checks it in the child."""
 
-IntOrString = Annotated[int | str, Meta(extra_json_schema={"x-kubernetes-int-or-string": True})]
+# What apimachinery's resource.Quantity accepts, as controller-gen publishes it.
+QUANTITY_PATTERN = (
+    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
+    r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+)
+
+IntOrString = Annotated[int | str, Meta(extra_json_schema={"pattern": QUANTITY_PATTERN})]
 """A quantity: `2`, `"500m"`, `"8Gi"`."""
+
+_QUANTITY = {"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN}
+
+BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+"""A list whose items are told apart by their name: several appliers may own items of it."""
+
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Meta(
+        description="Ready, Progressing, Degraded.",
+        extra_json_schema={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    ),
+]
+"""The conditions of a status, one of each type."""
+
+# `name` and `value` are spelt out because an unquoted `value: 1` or a missing name would otherwise
+# be found only when the pods are applied.
+EnvVar = Annotated[
+    Opaque,
+    Meta(
+        extra_json_schema={
+            "required": ["name"],
+            "properties": {
+                "name": {"type": "string", "minLength": 1, "description": "Variable."},
+                "value": {
+                    "type": "string",
+                    "description": "Its value; quote numbers and booleans.",
+                },
+                "valueFrom": {
+                    "type": "object",
+                    "x-kubernetes-preserve-unknown-fields": True,
+                    "description": "Where its value comes from (EnvVarSource).",
+                },
+            },
+        }
+    ),
+]
+"""A Kubernetes EnvVar."""
+
+Volume = Annotated[
+    Opaque,
+    Meta(
+        extra_json_schema={
+            "required": ["name"],
+            "properties": {
+                "name": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 63,
+                    "description": "Name of the volume.",
+                }
+            },
+        }
+    ),
+]
+"""A Kubernetes Volume."""
+
+# Spelt out as far as a rule reads it; the rest is kept as it is.
+ClaimSpec = Annotated[
+    Opaque,
+    Meta(
+        extra_json_schema={
+            "properties": {
+                "storageClassName": {
+                    "type": "string",
+                    "description": "StorageClass; the cluster's default one when absent.",
+                },
+                "accessModes": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "x-kubernetes-list-type": "atomic",
+                    "description": "ReadWriteOnce when absent.",
+                },
+                "resources": {
+                    "type": "object",
+                    "x-kubernetes-preserve-unknown-fields": True,
+                    "description": "The size is requests.storage.",
+                    "properties": {
+                        "requests": {
+                            "type": "object",
+                            "additionalProperties": _QUANTITY,
+                            "description": "The size, under the key storage.",
+                        }
+                    },
+                },
+            },
+        }
+    ),
+]
+"""A Kubernetes PersistentVolumeClaimSpec."""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -42,7 +149,11 @@ class ClaimMeta(Spec, frozen=True, kw_only=True):
     """Metadata of a volume claim template."""
 
     name: Annotated[
-        str, Meta(description="Name of the volume; PVCs are called <name>-<pod>.", max_length=63)
+        str,
+        Meta(
+            description="Name of the volume; PVCs are called <name>-<pod>.",
+            extra_json_schema={"maxLength": 63, "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"},
+        ),
     ] = ""
     labels: Annotated[dict[str, str], Meta(description="Labels of the PVCs.")] = {}
     annotations: Annotated[dict[str, str], Meta(description="Annotations of the PVCs.")] = {}
@@ -52,7 +163,7 @@ class ClaimTemplate(Spec, frozen=True, kw_only=True):
     """One PersistentVolumeClaim to be made for each pod."""
 
     metadata: Annotated[ClaimMeta, Meta(description="Name, labels and annotations.")] = ClaimMeta()
-    spec: Annotated[Opaque, Meta(description="A PersistentVolumeClaimSpec.")] = {}
+    spec: Annotated[ClaimSpec, Meta(description="A PersistentVolumeClaimSpec.")] = {}
 
 
 StorageMode = Literal["EmptyDir", "HostPath", "StorageClass", "NFS"]
@@ -75,7 +186,11 @@ class WorkloadSpec(Spec, frozen=True, kw_only=True):
         PullPolicy, Meta(description="When the kubelet pulls the image.")
     ] = "IfNotPresent"
     host_path: Annotated[
-        str, Meta(description="Absolute directory of the node, for storageMode HostPath.")
+        str,
+        Meta(
+            description="Absolute directory of the node, for storageMode HostPath.",
+            extra_json_schema={"maxLength": 4096},  # PATH_MAX; bounds the cost of the rule on it
+        ),
     ] = ""
     volume_claim_templates: Annotated[
         tuple[ClaimTemplate, ...],
@@ -96,8 +211,11 @@ class WorkloadSpec(Spec, frozen=True, kw_only=True):
         Meta(description="CPU and memory; the JVM's memory follows from the memory limit."),
     ] = ResourceRequirements()
     env: Annotated[
-        tuple[Opaque, ...],
-        Meta(description="Environment variables (EnvVar), e.g. JAVA_OPT_EXT; they win over ours."),
+        tuple[EnvVar, ...],
+        Meta(
+            description="Environment variables (EnvVar), e.g. JAVA_OPT_EXT; they win over ours.",
+            extra_json_schema=BY_NAME,
+        ),
     ] = ()
     config: Annotated[
         dict[str, str], Meta(description="Keys of the server's configuration file.")
@@ -121,7 +239,8 @@ class WorkloadSpec(Spec, frozen=True, kw_only=True):
     ] = None
     pod_annotations: Annotated[dict[str, str], Meta(description="Annotations of the pods.")] = {}
     image_pull_secrets: Annotated[
-        tuple[LocalObjectReference, ...], Meta(description="Secrets for pulling the image.")
+        tuple[LocalObjectReference, ...],
+        Meta(description="Secrets for pulling the image.", extra_json_schema=BY_NAME),
     ] = ()
     affinity: Annotated[
         Opaque | None, Meta(description="Affinity; replaces the default soft anti-affinity.")
@@ -130,3 +249,30 @@ class WorkloadSpec(Spec, frozen=True, kw_only=True):
     node_selector: Annotated[dict[str, str], Meta(description="Labels a node must have.")] = {}
     priority_class_name: Annotated[str, Meta(description="PriorityClass of the pods.")] = ""
     service_account_name: Annotated[str, Meta(description="ServiceAccount of the pods.")] = ""
+
+
+WORKLOAD_RULES = (
+    Rule(
+        rule="self.storageMode != 'HostPath' || (has(self.hostPath) && "
+        "self.hostPath.startsWith('/') && !('..' in self.hostPath.split('/')))",
+        message="storageMode HostPath needs hostPath: an absolute directory without '..', "
+        "e.g. /data/rocketmq",
+    ),
+    Rule(
+        rule="!(self.storageMode in ['StorageClass', 'NFS']) || ("
+        "has(self.volumeClaimTemplates) && size(self.volumeClaimTemplates) > 0 && "
+        "has(self.volumeClaimTemplates[0].spec) && "
+        "has(self.volumeClaimTemplates[0].spec.resources) && "
+        "has(self.volumeClaimTemplates[0].spec.resources.requests) && "
+        "'storage' in self.volumeClaimTemplates[0].spec.resources.requests)",
+        message="storageMode StorageClass or NFS needs "
+        "volumeClaimTemplates[0].spec.resources.requests.storage, e.g. 8Gi",
+    ),
+)
+"""Rules on the spec of every kind that has pods."""
+
+NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+"""Names of Services are DNS-1035 labels, and a dot in the name of a pod breaks its host name."""
+
+MAX_STATEFUL_SET_NAME = 52
+"""Pods carry `<StatefulSet>-<hash of 10>` as a label, and a label has at most 63 characters."""

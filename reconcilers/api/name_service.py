@@ -1,4 +1,4 @@
-"""NameService: a group of RocketMQ name servers."""
+"""NameService: a group of RocketMQ name servers. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from controller.conditions import Condition
 from controller.objects import ObjectMeta, Resource
-from reconcilers.api.meta import GROUP, VERSION, WorkloadSpec
+from reconcilers.api.definition import AGE, READY, REASON, Column, Definition, Scale
+from reconcilers.api.meta import (
+    GROUP,
+    MAX_STATEFUL_SET_NAME,
+    VERSION,
+    WORKLOAD_RULES,
+    Conditions,
+    WorkloadSpec,
+)
 
 NAME_SERVICE = Resource(GROUP, VERSION, "nameservices", "NameService")
 
-DnsPolicy = Literal["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]
+# Without None: it needs a dnsConfig, so such pods could never be created.
+DnsPolicy = Literal["ClusterFirst", "ClusterFirstWithHostNet", "Default"]
 
 
 class NameServiceSpec(WorkloadSpec, frozen=True, kw_only=True):
@@ -33,9 +41,7 @@ class NameServiceStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     """What was seen."""
 
     observed_generation: Annotated[int, Meta(description="Generation of the spec seen last.")] = 0
-    conditions: Annotated[
-        tuple[Condition, ...], Meta(description="Ready, Progressing, Degraded.")
-    ] = ()
+    conditions: Conditions = ()
     replicas: Annotated[int, Meta(description="Pods that exist.")] = 0
     ready_replicas: Annotated[int, Meta(description="Pods that serve.")] = 0
     selector: Annotated[str, Meta(description="Label selector of the pods.")] = ""
@@ -50,3 +56,42 @@ class NameService(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     metadata: ObjectMeta
     spec: NameServiceSpec
     status: NameServiceStatus = NameServiceStatus()
+
+
+NAME_SERVICE_DEFINITION = Definition(
+    resource=NAME_SERVICE,
+    struct=NameService,
+    description="A group of RocketMQ name servers: brokers register with them and clients ask "
+    "them where a topic is.",
+    max_name_length=MAX_STATEFUL_SET_NAME,  # the StatefulSet is called the same
+    short_names=("rmqns",),
+    columns=(
+        READY,
+        REASON,
+        Column(
+            name="Size",
+            type="integer",
+            json_path=".spec.size",
+            description="Name servers wanted.",
+        ),
+        Column(
+            name="Ready-Replicas",
+            type="integer",
+            json_path=".status.readyReplicas",
+            description="Name servers that serve.",
+        ),
+        Column(
+            name="Host-Network",
+            type="boolean",
+            json_path=".spec.hostNetwork",
+            description="Whether they use the network of their node.",
+            priority=1,
+        ),
+        AGE,
+    ),
+    spec_rules=WORKLOAD_RULES,
+    scale=Scale(
+        spec_path=".spec.size", status_path=".status.replicas", selector_path=".status.selector"
+    ),
+)
+"""How the CRD shows the kind."""

@@ -1,0 +1,109 @@
+"""The kinds of Kubernetes that we read and write, and what decisions read of them. Pure.
+
+Children are sent as manifests; these Structs are the other direction. They hold only what some
+decision reads, so that 5,000 cached pods stay small, and are kept out of the garbage collector:
+nothing in them can form a cycle.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from controller.objects import ObjectMeta, Resource
+
+POD = Resource("", "v1", "pods", "Pod")
+SERVICE = Resource("", "v1", "services", "Service")
+CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
+PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
+POD_DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+EVENT = Resource("events.k8s.io", "v1", "events", "Event")
+
+
+class PodCondition(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """One condition of a pod: PodScheduled, Initialized, ContainersReady, Ready."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+
+
+class WaitingState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """Why a container does not run yet: ImagePullBackOff, CrashLoopBackOff, ContainerCreating."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class TerminatedState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """How a container ended: OOMKilled, Error, Completed."""
+
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    finished_at: str | None = None
+
+
+class ContainerState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """At most one of the two; neither while the container runs."""
+
+    waiting: WaitingState | None = None
+    terminated: TerminatedState | None = None
+
+
+class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """One container of a pod as the kubelet sees it."""
+
+    name: str
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class PodSpec(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """Where the pod runs; `node_name` is empty until it is scheduled."""
+
+    node_name: str = ""
+    host_network: bool = False
+
+
+class PodStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """What the kubelet reports; the addresses are empty until it does."""
+
+    phase: str = ""
+    pod_ip: str = msgspec.field(default="", name="podIP")
+    host_ip: str = msgspec.field(default="", name="hostIP")
+    conditions: tuple[PodCondition, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A pod."""
+
+    metadata: ObjectMeta
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+    @property
+    def terminating(self) -> bool:
+        """Whether its deletion has begun; it may serve on for its whole grace period."""
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may be counted on: its condition Ready is True and it is not going away.
+
+        The condition alone stays True for a while after a deletion began.
+        """
+        return not self.terminating and any(
+            condition.type == "Ready" and condition.status == "True"
+            for condition in self.status.conditions
+        )
+
+    def condition(self, type_: str) -> PodCondition | None:
+        """The condition of this type, if the kubelet or the scheduler has set it."""
+        return next((c for c in self.status.conditions if c.type == type_), None)

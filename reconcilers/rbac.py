@@ -1,0 +1,108 @@
+"""What the operator may do in a cluster, as data: the role manifests are generated from it. Pure.
+
+Nothing that is not used: no secrets, no exec, no deletion of claims, no writes to the spec of our
+own resources.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from controller.objects import Manifest
+from reconcilers.api.kinds import DEFINITIONS
+from reconcilers.api.kube import (
+    CONFIG_MAP,
+    EVENT,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    STATEFUL_SET,
+)
+from reconcilers.api.meta import GROUP
+
+ROLE_NAME = "rocketmq-operator"
+
+_OWN = tuple(definition.resource.plural for definition in DEFINITIONS)
+_READ = ("get", "list", "watch")
+_MANAGE = (*_READ, "create", "patch", "delete")
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the role; `reason` becomes a comment beside it."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    reason: str
+
+
+RULES = (
+    Rule(
+        group=GROUP,
+        resources=_OWN,
+        verbs=_READ,
+        reason="What users declare.",
+    ),
+    Rule(
+        group=GROUP,
+        resources=tuple(f"{plural}/status" for plural in _OWN),
+        verbs=("patch", "update"),
+        reason="What was observed.",
+    ),
+    Rule(
+        group=GROUP,
+        resources=tuple(f"{plural}/finalizers" for plural in _OWN),
+        verbs=("update",),
+        reason="Owner references with blockOwnerDeletion, where the admission plug-in "
+        "OwnerReferencesPermissionEnforcement is on (OpenShift).",
+    ),
+    Rule(
+        group=STATEFUL_SET.group,
+        resources=(STATEFUL_SET.plural,),
+        verbs=_MANAGE,
+        reason="One for each group of name servers and for each broker.",
+    ),
+    Rule(
+        group="",
+        resources=(SERVICE.plural, CONFIG_MAP.plural),
+        verbs=_MANAGE,
+        reason="DNS names of the pods, and their configuration (ours, and the user's volumes[0]).",
+    ),
+    Rule(
+        group=POD_DISRUPTION_BUDGET.group,
+        resources=(POD_DISRUPTION_BUDGET.plural,),
+        verbs=_MANAGE,
+        reason="Keeps drains of nodes from taking two members of a group.",
+    ),
+    Rule(
+        group="",
+        resources=(POD.plural,),
+        verbs=_READ,
+        reason="Where they run and whether they serve.",
+    ),
+    Rule(
+        group=EVENT.group,
+        resources=(EVENT.plural,),
+        verbs=("create", "patch"),
+        reason="Tells users what was done and why something was not.",
+    ),
+)
+"""All permissions; every resource is namespaced, so they fit a Role as well as a ClusterRole."""
+
+
+def role(kind: str, rules: tuple[Rule, ...] = RULES) -> Manifest:
+    """The `ClusterRole` (all namespaces) or `Role` (its own namespace only) with these rules."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": ROLE_NAME, "labels": {"app.kubernetes.io/name": ROLE_NAME}},
+        "rules": [_rule(rule) for rule in rules],
+    }
+
+
+def _rule(rule: Rule) -> Manifest:
+    return {
+        "apiGroups": [rule.group],
+        "resources": list(rule.resources),
+        "verbs": list(rule.verbs),
+    }
