@@ -11,6 +11,7 @@ alerts work as they are; what those do not have is called `rocketmq_operator_*`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 from prometheus_client import (
@@ -48,11 +49,18 @@ class QueueStatistics(msgspec.Struct, frozen=True):
     longest_running_s: float
 
 
-class InformerReading(msgspec.Struct, frozen=True):
-    """An informer at one moment: the time since its last byte, and its relists by reason so far."""
+class InformerStatistics(Protocol):
+    """What is read of an informer."""
 
-    seconds_since_activity: float
-    relists: Mapping[str, int]
+    @property
+    def last_activity(self) -> float:
+        """When the API server was last heard of, in seconds of the loop's clock; 0: never."""
+        ...
+
+    @property
+    def relists(self) -> Mapping[str, int]:
+        """Lists made again, by reason."""
+        ...
 
 
 class Metrics:
@@ -100,14 +108,20 @@ class Metrics:
         """The series of the queue `name` of `controller`, all at 0."""
         return QueueMetrics(self._queues, name, controller)
 
-    def observe_informer(self, resource: str, read: Callable[[], InformerReading]) -> None:
-        """Read the informer of `resource` at each scrape."""
-        self._informers.readers[resource] = read
+    def observe_informer(
+        self, resource: str, read: Callable[[], InformerStatistics], clock: Callable[[], float]
+    ) -> None:
+        """Read the informer of `resource` at each scrape; `clock` is the loop's, as its times."""
+        self._informers.observe(resource, read, clock)
 
-    def request_ended(self, code: int, method: str, host: str) -> None:
-        """Count a request to the API server; `code` 0 means that there was no answer."""
-        # client-go writes "<error>" where there is no status code.
-        self._requests.labels(str(code) if code else "<error>", method, host).inc()
+    def request_observer(self, host: str) -> Callable[[str, int, float], None]:
+        """What a client of the API server at `host` tells: method, status (0: none), seconds."""
+
+        def observe(method: str, status: int, _duration_s: float) -> None:
+            # client-go writes "<error>" where there is no status.
+            self._requests.labels(str(status) if status else "<error>", method, host).inc()
+
+        return observe
 
     def wrote(self, verb: str, kind: str) -> None:
         """Count a write that the API server accepted."""
@@ -280,7 +294,19 @@ class _InformerSeries(Collector):
     """Reads each informer at scrape time."""
 
     def __init__(self) -> None:
-        self.readers: dict[str, Callable[[], InformerReading]] = {}
+        self._readers: dict[str, Callable[[], tuple[float, Mapping[str, int]]]] = {}
+
+    def observe(
+        self, resource: str, read: Callable[[], InformerStatistics], clock: Callable[[], float]
+    ) -> None:
+        since = clock()
+
+        def reading() -> tuple[float, Mapping[str, int]]:
+            statistics = read()
+            # Never heard of: silent since it is observed, and not since the clock began.
+            return clock() - max(statistics.last_activity, since), statistics.relists
+
+        self._readers[resource] = reading
 
     def collect(self) -> Iterable[Metric]:
         silence = GaugeMetricFamily(
@@ -290,12 +316,12 @@ class _InformerSeries(Collector):
         )
         relists = CounterMetricFamily(
             "rocketmq_operator_informer_relists",
-            "Lists of all objects, by what made them necessary.",
+            "Lists made again, by what made them necessary.",
             labels=("resource", "reason"),
         )
-        for resource, read in self.readers.items():
-            now = read()
-            silence.add_metric((resource,), now.seconds_since_activity)
-            for reason, count in now.relists.items():
+        for resource, read in self._readers.items():
+            silent_s, by_reason = read()
+            silence.add_metric((resource,), silent_s)
+            for reason, count in by_reason.items():
                 relists.add_metric((resource, reason), count)
         return (silence, relists)
