@@ -28,9 +28,9 @@ class Runner(Protocol):
         """Run `call`."""
 
 
-def call(*arguments: str | Path, log: Path | None = None) -> Call:
+def call(*arguments: str | Path, log: Path | None = None, stdin: str = "") -> Call:
     """Return the common kind of call."""
-    return Call(tuple(str(argument) for argument in arguments), log)
+    return Call(tuple(str(argument) for argument in arguments), log, stdin=stdin)
 
 
 def run(call: Call) -> str:

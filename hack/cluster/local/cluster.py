@@ -1,0 +1,209 @@
+"""`up`, `down`, `status` and `load` of a local cluster."""
+
+import json
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from base.commands import Call, Runner, call
+from base.errors import ClusterError
+from base.folders import cluster_folder, clusters_folder, lock, state_folder
+from base.progress import phase, say, wait_for
+from control_plane import processes
+from control_plane.components import Place, render_components
+from control_plane.supervisor import read_states
+from local import host
+from local.addresses import Plan, choose_plan, parse_routes
+from local.files import write_files
+from local.node_components import (
+    control_plane,
+    first_steps,
+    image_imports,
+    import_command,
+    node_programs,
+)
+from local.node_files import Node
+from products.binaries import PROGRAMS, binary
+from products.images import Images
+from products.packages import CONTROL_PLANE_NEEDS, NODE_NEEDS, install_missing
+
+READY_SECONDS = 180.0
+
+# IPC and UTS too: a pod on the host's network would otherwise have the machine's name.
+NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork")
+
+
+def up(
+    name: str, images: Sequence[str], versions: Mapping[str, str], run: Runner
+) -> dict[str, object]:
+    """Start a cluster, or return the healthy one of that name; one that died is made anew."""
+    folder = cluster_folder(name)
+    with lock(state_folder() / "locks" / f"cluster-{name}", name):
+        if not processes.is_healthy(folder):
+            if folder.exists():
+                say(f"{name}: was not healthy: it is removed and made anew")
+                remove(name, run)
+            programs, archives = prepare(images, versions, run)
+            _start(name, programs, archives, versions, run)
+    return describe(name)
+
+
+def prepare(
+    images: Sequence[str], versions: Mapping[str, str], run: Runner
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Build what is missing: programs on one side, packages and images on the other."""
+    with ThreadPoolExecutor(2) as pool:
+        programs = pool.submit(lambda: {name: binary(name, versions, run) for name in PROGRAMS})
+        archives = pool.submit(_prepare_images, images, versions, run)
+        return programs.result(), archives.result()
+
+
+def _prepare_images(
+    images: Sequence[str], versions: Mapping[str, str], run: Runner
+) -> dict[str, Path]:
+    install_missing({**CONTROL_PLANE_NEEDS, **NODE_NEEDS}, run)
+    maker = Images(versions, run)
+    # The first two are small, and the node needs them before anything else.
+    archives = {"pause": maker.pause(), "busybox": maker.busybox()}
+    return archives | {image: maker.named(image) for image in images}
+
+
+def _start(
+    name: str,
+    programs: Mapping[str, Path],
+    archives: Mapping[str, Path],
+    versions: Mapping[str, str],
+    run: Runner,
+) -> None:
+    with phase(name, "starting", "ready"):
+        plan = _reserve(name, run)
+        node = Node(name, plan, cluster_folder(name), host.cgroup_name(name))
+        place = place_of(node.folder, plan)
+        write_files(node, place, versions, run)
+        components = [
+            *control_plane(programs, place, node),
+            *node_programs(programs, place, node),
+            *image_imports(archives),
+            *first_steps(programs["kubectl"], place, node),
+        ]
+        file = node.folder / "components.json"
+        file.write_text(render_components(components), encoding="utf-8")
+        supervisor = _enter_namespaces(node, run)
+        processes.wait_until_ready(node.folder, supervisor, READY_SECONDS)
+    say(f"{name}: KUBECONFIG={place.kubeconfig('admin')}")
+
+
+def _reserve(name: str, run: Runner) -> Plan:
+    """Choose addresses and write them down, so that a second `up` does not take the same."""
+    with lock(state_folder() / "locks" / "addresses", "addresses"):
+        taken = [settings["index"] for settings in all_settings()]
+        plan = choose_plan(taken, parse_routes(host.host_routes(run)))
+        folder = cluster_folder(name)
+        folder.mkdir(parents=True)
+        settings = {"name": name, "mode": "local", "index": plan.index}
+        (folder / "cluster.json").write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    return plan
+
+
+def _enter_namespaces(node: Node, run: Runner) -> processes.Process:
+    host.make_cgroups(node.name)
+    outer = processes.start_in_background(node.folder, "node", NAMESPACES)
+    if not wait_for(lambda: host.child_of(outer.pid) is not None, 5):
+        raise ClusterError("unshare failed", node.folder / "logs" / "supervisor.log")
+    supervisor = processes.identify(host.child_of(outer.pid) or 0)
+    if supervisor is None:
+        raise ClusterError("the node ended at once", node.folder / "logs" / "supervisor.log")
+    processes.record(node.folder, "supervisor", supervisor)
+    host.add_link(node.plan, node.name, supervisor.pid, run)
+    return supervisor
+
+
+def all_settings() -> list[dict[str, int]]:
+    """Return the settings of every local cluster of this user."""
+    files = sorted(clusters_folder().glob("*/cluster.json"))
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [settings for settings in found if settings["mode"] == "local"]
+
+
+def down(name: str, run: Runner) -> None:
+    """End a cluster and remove all that it left; one that is not there is no error."""
+    with lock(state_folder() / "locks" / f"cluster-{name}", name):
+        remove(name, run)
+        (state_folder() / "locks" / f"cluster-{name}").unlink(missing_ok=True)
+
+
+def remove(name: str, run: Runner) -> None:
+    """End the node's first process, and with it all others; remove link, groups and folder."""
+    folder = cluster_folder(name)
+    supervisor = processes.recorded(folder, "supervisor")
+    # The data go too, so nobody has to be asked to stop in order.
+    if supervisor is not None and not processes.end(supervisor, signal.SIGKILL, 20):
+        raise ClusterError(f"process {supervisor.pid} of {name} does not end")
+    if (folder / "cluster.json").exists():
+        settings = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
+        host.remove_link(Plan(settings["index"]), run)
+    host.remove_cgroups(name)
+    host.remove_folder(folder, run)
+
+
+def describe(name: str) -> dict[str, object]:
+    """Return what a caller needs to use the cluster."""
+    folder = cluster_folder(name)
+    settings = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
+    plan = Plan(settings["index"])
+    place = place_of(folder, plan)
+    supervisor = processes.recorded(folder, "supervisor")
+    return {
+        "name": name,
+        "mode": "local",
+        "kubeconfig": str(place.kubeconfig("admin")),
+        "audit_log": str(place.audit_log),
+        "server": place.server,
+        "directory": str(folder),
+        "node": name,
+        # HostPath volumes, as this machine sees them, while the node lives.
+        "node_root": f"/proc/{supervisor.pid}/root" if supervisor else "",
+        "pods": str(plan.pods),
+        "services": str(plan.services),
+        "pids": {"supervisor": supervisor.pid if supervisor else 0},
+    }
+
+
+def place_of(folder: Path, plan: Plan) -> Place:
+    """Return where the control plane of a cluster is; ports are its own network's."""
+    return Place(folder, str(plan.node), 6443, 2379, 2380, 10257)
+
+
+def status(name: str) -> dict[str, str]:
+    """Return the state of each part, and of the whole under the empty name."""
+    folder = cluster_folder(name)
+    if not folder.exists():
+        return {"": "absent"}
+    supervisor = processes.recorded(folder, "supervisor")
+    if supervisor is None or not processes.is_alive(supervisor):
+        return {"": "dead"}
+    parts = {part: state.state for part, state in read_states(folder).items()}
+    return {"": "healthy" if processes.is_healthy(folder) else "not ready", **parts}
+
+
+def load(name: str, archives: Sequence[Path], run: Runner) -> None:
+    """Bring image archives into a running cluster."""
+    for archive in archives:
+        with phase(name, f"loading {archive.name}", "loaded"):
+            run(_fed_from(archive, inside(name, import_command("-"))))
+
+
+def _fed_from(file: Path, command: Call) -> Call:
+    # The node need not see the folder that the file is in.
+    script = 'file=$1; shift; exec "$@" < "$file"'
+    return call("sh", "-c", script, "load", file, *command.arguments)
+
+
+def inside(name: str, command: Sequence[str]) -> Call:
+    """Return a call that runs in the namespaces of the node."""
+    supervisor = processes.recorded(cluster_folder(name), "supervisor")
+    if supervisor is None or not processes.is_alive(supervisor):
+        raise ClusterError(f"there is no running cluster {name!r}; start it with `up`")
+    target = ("nsenter", "--target", str(supervisor.pid), "--mount", "--net", "--pid", "--ipc")
+    return call(*target, "--", *command)

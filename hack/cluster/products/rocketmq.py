@@ -1,0 +1,88 @@
+"""Collects a RocketMQ distribution from Maven artifacts, and compiles the message client."""
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from base.commands import Runner, call
+from base.errors import ClusterError
+from base.folders import IMAGE_SOURCE, build_log
+from base.versions import at_least
+
+POM = IMAGE_SOURCE / "rocketmq" / "pom.xml"
+
+# 4.9 unmaps files through internals that JDK 17 closes; without these, deleting a topic fails.
+_OPEN_INTERNALS = (
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
+    "--add-opens=java.base/java.lang=ALL-UNNAMED",
+)
+
+
+def jvm_options(version: str) -> str:
+    """Return what the image gives every JVM through JDK_JAVA_OPTIONS.
+
+    Nothing from 5.0 on: it works without, and its scripts read the first line of `java -version`,
+    which would be the launcher's note about that variable.
+    """
+    return "" if at_least(version, "5.0") else " ".join(_OPEN_INTERNALS)
+
+
+def scripts_version(version: str, versions: Mapping[str, str]) -> str:
+    """Return the release whose source archive has the scripts of `version`."""
+    return versions.get(f"ROCKETMQ_{version.replace('.', '_')}_SCRIPTS", version)
+
+
+def rocketmq_files(target: Path, version: str, versions: Mapping[str, str], run: Runner) -> None:
+    """Fill `target` with bin/, conf/ and lib/, as the binary release has them."""
+    _jars(target / "lib", version, run)
+    scripts = scripts_version(version, versions)
+    with tempfile.TemporaryDirectory(dir=target) as folder:
+        archive = _source_archive(Path(folder), scripts, run)
+        _unpack_distribution(archive, Path(folder), target)
+    for script in (target / "bin").rglob("*"):
+        if script.is_file():
+            script.chmod(0o755)
+
+
+def compile_client(source: Path, context: Path, version: str, run: Runner) -> None:
+    """Compile the message client against the jars of `version`."""
+    with tempfile.TemporaryDirectory(dir=context) as folder:
+        jars = Path(folder)
+        _jars(jars, version, run)
+        program = source / "MessageClient.java"
+        options = ("--release", "11", "-Xlint:all,-options,-path,-processing", "-cp", f"{jars}/*")
+        log = build_log("message-client")
+        run(call("javac", *options, "-d", context / "classes", program, log=log))
+    shutil.copy2(source / "message-client", context)
+
+
+def _maven(version: str, *arguments: str) -> tuple[str, ...]:
+    profile = ("-P", "since-5") if at_least(version, "5.0") else ()
+    settings = ("-B", "-ntp", "-f", str(POM), f"-Drocketmq.version={version}")
+    return ("mvn", *settings, *profile, *arguments)
+
+
+def _jars(target: Path, version: str, run: Runner) -> None:
+    goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}")
+    run(call(*_maven(version, *goal), log=build_log(f"maven-{version}")))
+
+
+def _source_archive(target: Path, version: str, run: Runner) -> Path:
+    artifact = f"-Dartifact=org.apache.rocketmq:rocketmq-all:{version}:zip:source-release"
+    goal = ("dependency:copy", artifact, f"-DoutputDirectory={target}")
+    run(call(*_maven(version, *goal), log=build_log(f"maven-{version}")))
+    return target / f"rocketmq-all-{version}-source-release.zip"
+
+
+def _unpack_distribution(archive: Path, folder: Path, target: Path) -> None:
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(folder)
+    found = list(folder.glob("*/distribution"))
+    if len(found) != 1:
+        raise ClusterError(f"{archive.name} has no distribution folder")
+    for part in ("bin", "conf"):
+        shutil.copytree(found[0] / part, target / part)
