@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from controller.client import requests
+from controller.client.client import SILENCE_S, KubeClient
+from controller.client.requests import HttpRequest, Selection
+from controller.client.transport import HttpResponse
+from controller.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    SilentError,
+    ThrottledError,
+    UnreachableError,
+)
+from controller.objects import ObjectRef, Resource
+
+PODS = Resource("", "v1", "pods", "Pod")
+REF = ObjectRef(PODS, "shop", "a")
+MANIFEST = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "a"}}
+POD = msgspec.json.encode({**MANIFEST, "metadata": {**MANIFEST["metadata"], "managedFields": []}})
+
+
+class ScriptedTransport:
+    """Gives one prepared answer after the other and remembers what it was asked."""
+
+    def __init__(self, *answers: bytes | ApiError | list[bytes | ApiError]) -> None:
+        self.answers = list(answers)
+        self.requests: list[HttpRequest] = []
+        self.silence_s = 0.0
+
+    async def send(self, request: HttpRequest, *, timeout_s: float) -> HttpResponse:
+        assert timeout_s > 0
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, ApiError):
+            raise answer
+        assert isinstance(answer, bytes)
+        return HttpResponse(200, answer)
+
+    @asynccontextmanager
+    async def stream(
+        self, request: HttpRequest, *, silence_s: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.requests.append(request)
+        self.silence_s = silence_s
+        answer = self.answers.pop(0)
+        if isinstance(answer, ApiError):
+            raise answer
+        assert isinstance(answer, list)
+
+        async def lines() -> AsyncIterator[bytes]:
+            for line in answer:
+                if isinstance(line, ApiError):
+                    raise line
+                yield line
+
+        yield lines()
+
+
+class Observed:
+    """What a metric would count."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []
+
+    def __call__(self, method: str, status: int, duration_s: float) -> None:
+        assert duration_s >= 0
+        self.seen.append((method, status))
+
+
+def client(transport: ScriptedTransport, observed: Observed | None = None) -> KubeClient:
+    return KubeClient(transport, field_manager="operator", metrics=observed or Observed())
+
+
+def page(*names: str, version: str = "10", continue_: str = "") -> bytes:
+    metadata = {"resourceVersion": version, "continue": continue_}
+    items = [{"metadata": {"name": name}} for name in names]
+    return msgspec.json.encode({"kind": "PodList", "metadata": metadata, "items": items})
+
+
+async def pages(kube: KubeClient, resource_version: str = "") -> list[tuple[str, list[object]]]:
+    return [
+        (page.resource_version, [msgspec.json.decode(item) for item in page.items])
+        async for page in kube.list_pages(PODS, "shop", resource_version=resource_version)
+    ]
+
+
+async def test_a_get_gives_the_object_without_managed_fields() -> None:
+    transport = ScriptedTransport(POD)
+    assert (await client(transport).get(REF)).manifest() == MANIFEST
+    assert transport.requests == [requests.get(REF)]
+
+
+async def test_an_apply_is_made_in_the_name_of_the_field_manager_or_of_another_one() -> None:
+    transport = ScriptedTransport(POD, POD)
+    kube = client(transport)
+    assert (await kube.apply(PODS, MANIFEST)).manifest() == MANIFEST
+    await kube.apply(PODS, MANIFEST, subresource="status", field_manager="operator-status")
+    assert transport.requests == [
+        requests.apply(PODS, MANIFEST, field_manager="operator"),
+        requests.apply(PODS, MANIFEST, field_manager="operator-status", subresource="status"),
+    ]
+
+
+async def test_a_create_of_what_exists_is_an_error() -> None:
+    transport = ScriptedTransport(POD, AlreadyExistsError("there", status=409))
+    kube = client(transport)
+    assert (await kube.create(PODS, MANIFEST)).metadata.name == "a"
+    with pytest.raises(AlreadyExistsError):
+        await kube.create(PODS, MANIFEST)
+
+
+async def test_deleting_what_is_gone_is_a_success() -> None:
+    transport = ScriptedTransport(b"{}", NotFoundError("gone", status=404))
+    kube = client(transport)
+    await kube.delete(REF, uid="u")
+    await kube.delete(REF, uid="u")
+    assert transport.requests == [requests.delete(REF, uid="u")] * 2
+
+
+async def test_deleting_an_object_of_another_uid_is_a_conflict() -> None:
+    transport = ScriptedTransport(ConflictError("uid", status=409))
+    with pytest.raises(ConflictError):
+        await client(transport).delete(REF, uid="u")
+
+
+async def test_an_answer_that_is_no_object_is_malformed() -> None:
+    with pytest.raises(MalformedError):
+        await client(ScriptedTransport(b"<html>")).get(REF)
+
+
+async def test_a_list_from_the_cache_is_one_request_without_a_limit() -> None:
+    transport = ScriptedTransport(page("a", "b"))
+    listed = await pages(client(transport), "0")
+    identity = {"apiVersion": "v1", "kind": "Pod"}
+    assert listed == [
+        ("10", [{**identity, "metadata": {"name": "a"}}, {**identity, "metadata": {"name": "b"}}])
+    ]
+    selection = Selection(PODS, "shop")
+    assert transport.requests == [requests.list_(selection, resource_version="0")]
+
+
+async def test_a_quorum_list_goes_on_until_the_last_page() -> None:
+    transport = ScriptedTransport(page("a", continue_="x"), page("b", continue_="y"), page())
+    listed = await pages(client(transport))
+    assert [len(items) for _, items in listed] == [1, 1, 0]
+    selection = Selection(PODS, "shop")
+    assert transport.requests == [
+        requests.list_(selection, limit=500),
+        requests.list_(selection, limit=500, continue_="x"),
+        requests.list_(selection, limit=500, continue_="y"),
+    ]
+
+
+async def test_an_item_that_names_its_kind_keeps_it() -> None:
+    body = (
+        b'{"metadata":{"resourceVersion":"1"},"items":[{"kind":"Other","metadata":{"name":"a"}}]}'
+    )
+    [(_, [item])] = await pages(client(ScriptedTransport(body)))
+    assert item == {"apiVersion": "v1", "kind": "Other", "metadata": {"name": "a"}}
+
+
+async def test_a_list_of_nothing_may_be_null() -> None:
+    body = b'{"metadata":{"resourceVersion":"1"},"items":null}'
+    assert await pages(client(ScriptedTransport(body))) == [("1", [])]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"items":[]}', b'{"metadata":{},"items":[]}'])
+async def test_an_answer_that_is_no_list_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedError):
+        await pages(client(ScriptedTransport(body)))
+
+
+async def test_a_watch_gives_lines_and_is_silent_for_75_seconds_at_most() -> None:
+    transport = ScriptedTransport([b"one", b"two"])
+    selection = Selection(PODS, None, "a=b")
+    watch = client(transport).watch(selection, resource_version="5", timeout_s=300)
+    async with watch as lines:
+        assert [line async for line in lines] == [b"one", b"two"]
+    assert transport.requests == [requests.watch(selection, resource_version="5", timeout_s=300)]
+    assert transport.silence_s == SILENCE_S == 75.0
+
+
+async def test_every_request_is_observed_once_with_its_status() -> None:
+    observed = Observed()
+    transport = ScriptedTransport(
+        POD,
+        ThrottledError("slow down", status=429),
+        UnreachableError("refused"),
+        page("a"),
+        [b"line", SilentError("no byte")],
+        ThrottledError("slow down", status=429),
+    )
+    kube = client(transport, observed)
+    await kube.get(REF)
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            await kube.apply(PODS, MANIFEST)
+    await pages(kube)
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            async with kube.watch(Selection(PODS), resource_version="1", timeout_s=300) as lines:
+                assert [line async for line in lines]
+    assert observed.seen == [
+        ("GET", 200),
+        ("PATCH", 429),
+        ("PATCH", 0),
+        ("GET", 200),
+        ("GET", 200),
+        ("GET", 429),
+    ]
