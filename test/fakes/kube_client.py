@@ -1,0 +1,216 @@
+"""The writing verbs of an API server in memory: server-side apply with owners of fields.
+
+What it knows: uids, resource versions that move only on change, force, release of a field that its
+last owner stops setting, merge keys of the lists that tests use, preconditions on uid, deletion
+held up by finalizers. What it does not know: schemas and defaulting (give `defaults`), admission
+and refusals (give `refuse`), generations, and that force takes a field from its other owners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from controller.client.projection import snapshot
+from controller.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+)
+from controller.objects import Manifest, ObjectRef, Resource, Snapshot
+
+Leaves = dict[tuple[str, ...], Any]
+"""A manifest as paths; an item of a merged list is one path element, its key in JSON."""
+
+_KEYS = {
+    "containers": ("name",),
+    "env": ("name",),
+    "volumes": ("name",),
+    "volumeMounts": ("mountPath",),
+    "ownerReferences": ("uid",),
+    "ports": ("port", "containerPort", "protocol"),
+    "conditions": ("type",),
+}
+
+
+def no_defaults(_resource: Resource, _manifest: Manifest) -> None:
+    """The server adds nothing."""
+
+
+def accept_all(_verb: str, _ref: ObjectRef, _manifest: Manifest) -> ApiError | None:
+    """The server refuses nothing."""
+
+
+class FakeKubeClient:
+    """A KubeClient whose server is a dictionary."""
+
+    def __init__(
+        self,
+        *,
+        defaults: Callable[[Resource, Manifest], None] = no_defaults,
+        refuse: Callable[[str, ObjectRef, Manifest], ApiError | None] = accept_all,
+    ) -> None:
+        self.objects: dict[ObjectRef, Manifest] = {}
+        self.calls: list[tuple[str, ObjectRef]] = []
+        self.refuse = refuse
+        self._defaults = defaults
+        self._owned: dict[tuple[ObjectRef, str], set[tuple[str, ...]]] = {}
+        self._version = 0
+
+    @property
+    def writes(self) -> list[tuple[str, ObjectRef]]:
+        """The calls that change something, whether or not they were refused."""
+        return [call for call in self.calls if call[0] != "get"]
+
+    def snapshots(self) -> dict[ObjectRef, Snapshot]:
+        """Everything, as caches would show it."""
+        return {ref: _snapshot(manifest) for ref, manifest in self.objects.items()}
+
+    def put(self, resource: Resource, manifest: Manifest) -> ObjectRef:
+        """Place an object that somebody else made."""
+        ref = _ref(resource, manifest)
+        self._store(ref, manifest)
+        return ref
+
+    async def get(self, ref: ObjectRef) -> Snapshot:
+        await self._called("get", ref, {})
+        return _snapshot(self._existing(ref))
+
+    async def create(self, resource: Resource, manifest: Manifest) -> Snapshot:
+        ref = _ref(resource, manifest)
+        await self._called("create", ref, manifest)
+        if ref in self.objects:
+            raise AlreadyExistsError(f"{ref} already exists", status=409)
+        return _snapshot(self._store(ref, manifest))
+
+    async def apply(
+        self,
+        resource: Resource,
+        manifest: Manifest,
+        *,
+        subresource: str = "",
+        field_manager: str | None = None,
+    ) -> Snapshot:
+        ref = _ref(resource, manifest)
+        await self._called(f"apply {subresource}".strip(), ref, manifest)
+        before = self.objects.get(ref)
+        if before is None and subresource:
+            raise NotFoundError(f"{ref} not found", status=404)
+        _check_uid(manifest["metadata"].get("uid"), before)
+        wished = _leaves(manifest)
+        for path in [("metadata", "uid"), ("apiVersion",), ("kind",)]:
+            wished.pop(path, None)
+        owner = (ref, field_manager or "operator")
+        others = [paths for key, paths in self._owned.items() if key[0] == ref and key != owner]
+        released = self._owned.get(owner, set()) - set(wished) - set().union(*others)
+        kept = {p: v for p, v in _leaves(before or {}).items() if p not in released}
+        self._owned[owner] = set(wished)
+        identity = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"]}
+        return _snapshot(self._store(ref, identity | _manifest(kept | wished)))
+
+    async def delete(self, ref: ObjectRef, *, uid: str) -> None:
+        await self._called("delete", ref, {})
+        if ref not in self.objects:
+            return
+        metadata = self._existing(ref)["metadata"]
+        if metadata["uid"] != uid:
+            raise ConflictError("the UID in the precondition does not match", status=409)
+        if metadata.get("finalizers"):
+            metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        else:
+            self.remove(ref)
+
+    def remove(self, ref: ObjectRef) -> None:
+        """Delete an object as somebody else, at once."""
+        del self.objects[ref]
+        self._owned = {key: paths for key, paths in self._owned.items() if key[0] != ref}
+
+    async def _called(self, verb: str, ref: ObjectRef, manifest: Manifest) -> None:
+        self.calls.append((verb, ref))
+        await asyncio.sleep(0)
+        if error := self.refuse(verb, ref, manifest):
+            raise error
+
+    def _existing(self, ref: ObjectRef) -> Manifest:
+        try:
+            return self.objects[ref]
+        except KeyError:
+            raise NotFoundError(f"{ref} not found", status=404) from None
+
+    def _store(self, ref: ObjectRef, manifest: Manifest) -> Manifest:
+        stored: Manifest = msgspec.json.decode(msgspec.json.encode(manifest))
+        self._defaults(ref.resource, stored)
+        before = self.objects.get(ref)
+        if before is None:
+            self._version += 1
+            stored["metadata"].setdefault("uid", f"uid-{self._version}")
+        else:
+            stored["metadata"] |= {
+                name: before["metadata"][name]
+                for name in ("uid", "resourceVersion")
+                if name in before["metadata"]
+            }
+        if before != stored:
+            self._version += 1
+            stored["metadata"]["resourceVersion"] = str(self._version)
+            self.objects[ref] = stored
+        return stored
+
+
+def _check_uid(uid: str | None, before: Manifest | None) -> None:
+    if uid is None:
+        return
+    if before is None:
+        raise ConflictError("uid mismatch: the provided object specified uid", status=409)
+    if before["metadata"]["uid"] != uid:
+        raise InvalidError("metadata.uid: Invalid value: field is immutable", status=422)
+
+
+def _ref(resource: Resource, manifest: Manifest) -> ObjectRef:
+    metadata = manifest["metadata"]
+    return ObjectRef(resource, metadata["namespace"], metadata["name"])
+
+
+def _snapshot(manifest: Manifest) -> Snapshot:
+    return snapshot(msgspec.json.encode(manifest))
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Leaves:
+    keys = _KEYS.get(path[-1]) if path else None
+    if isinstance(value, dict) and value:
+        found: Leaves = {}
+        for field, child in value.items():
+            found |= _leaves(child, (*path, field))
+        return found
+    if isinstance(value, list) and value and keys:
+        found = {}
+        for item in value:
+            defaulted = {"protocol": "TCP"} | item if path[-1] == "ports" else item
+            key = {name: defaulted[name] for name in keys if name in defaulted}
+            found |= _leaves(item, (*path, "[" + msgspec.json.encode(key).decode()))
+        return found
+    return {path: value} if path else {}
+
+
+def _manifest(leaves: Leaves) -> Manifest:
+    root: Manifest = {}
+    for path, value in leaves.items():
+        node = root
+        for field in path[:-1]:
+            node = node.setdefault(field, {})
+        node[path[-1]] = value if value != {} else {}
+    listed: Manifest = _listed(root)
+    return listed
+
+
+def _listed(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if node and all(field.startswith("[{") for field in node):
+        return [_listed(child) for child in node.values()]
+    return {field: _listed(child) for field, child in node.items()}
