@@ -1,0 +1,143 @@
+"""The operator as a process of its own, with its own kubeconfig, ports and log file."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fakes.control_plane import ROOT
+from fakes.waiting import eventually
+
+GRACE_S = 15.0
+LogLine = dict[str, Any]
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Ports of loopback that nobody uses; all are held until the last is found."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return tuple(one.getsockname()[1] for one in sockets)
+
+
+class OperatorProcess:
+    """One run of `python -m reconcilers`."""
+
+    def __init__(self, kubeconfig: Path, log: Path, *arguments: str) -> None:
+        self._log = log
+        self._metrics_port, self._probe_port = free_ports(2)
+        command = [sys.executable, "-m", "reconcilers", "--kubeconfig", str(kubeconfig)]
+        command += ["--metrics-port", str(self._metrics_port)]
+        command += ["--probe-port", str(self._probe_port)]
+        command += ["--log-format", "json", *arguments]
+        with log.open("ab") as stream:
+            self._process = subprocess.Popen(  # noqa: S603 - the program under test
+                command,
+                cwd=ROOT,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit status; None while it runs."""
+        return self._process.poll()
+
+    def is_ready(self) -> bool:
+        """Whether /readyz says so now."""
+        return _get(self._probe_port, "/readyz")[0] == 200
+
+    def is_alive(self) -> bool:
+        """Whether /healthz says so now."""
+        return _get(self._probe_port, "/healthz")[0] == 200
+
+    def wait_ready(self, *, within_s: float = 20.0) -> None:
+        """Wait for /readyz; AssertionError when it ends or does not get there."""
+
+        def ready() -> None:
+            if self.exit_code is not None:
+                raise ChildProcessError(f"the operator ended: {self.exit_code}\n{self.tail()}")
+            assert self.is_ready(), f"not ready: {_get(self._probe_port, '/readyz')}"
+
+        eventually(ready, within_s=within_s)
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics by its name and labels."""
+        _, text = _get(self._metrics_port, "/metrics")
+        lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in (one.rpartition(" ") for one in lines)}
+
+    def terminate(self, *, within_s: float = GRACE_S) -> int:
+        """SIGTERM, and its exit status; one that does not end in time is killed and an error."""
+        if self.exit_code is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of it is left to say good-bye."""
+        self._process.kill()
+        self._process.wait()
+
+    def log_mark(self) -> int:
+        """This moment, as a place in the log to read from later."""
+        return self._log.stat().st_size
+
+    def log_lines(self, since: int = 0) -> list[LogLine]:
+        """What it logged; a line that is no JSON (a traceback of Python's own) is an error line."""
+        with self._log.open("rb") as stream:
+            stream.seek(since)
+            return [_log_line(line) for line in stream.read().splitlines() if line.strip()]
+
+    def errors(self, since: int = 0) -> list[LogLine]:
+        """The lines of level error and worse."""
+        lines = self.log_lines(since)
+        return [line for line in lines if line.get("level") in ("error", "critical")]
+
+    def tail(self, count: int = 60, *, since: int = 0) -> str:
+        """The last lines of the log, as they are."""
+        with self._log.open("rb") as stream:
+            stream.seek(since)
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+        return "\n".join(lines[-count:])
+
+
+def _log_line(line: bytes) -> LogLine:
+    try:
+        decoded = json.loads(line)
+    except ValueError:
+        decoded = None
+    if isinstance(decoded, dict):
+        return decoded
+    return {"level": "error", "event": line.decode("utf-8", "replace")}
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError as error:
+        return 0, str(error)
+    finally:
+        connection.close()
+
+
+def _environment() -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONASYNCIODEBUG": "0"}
