@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# probe.sh name-server | probe.sh broker CONF
+#
+# Ready means more than an open port. A name server answers GET_BROKER_CLUSTER_INFO (106) with
+# success. A broker answers GET_BROKER_RUNTIME_INFO (28) with anything (a refusal for want of a
+# signature is proof of life), and one of its name servers lists its address under its brokerName.
+#
+# It speaks the remoting protocol with bash alone, in plain text: frames of 4 bytes total length,
+# 1 byte kind of header (0: JSON), 3 bytes header length, header, body. Its only processes are one
+# for each name server, because bash cannot limit the time of a connect. It reads CONF as the broker
+# may have rewritten it, so it asks the name servers that the broker uses now. Servers that accept
+# TLS only (tls.server.mode=enforcing) are never ready by it.
+set -u
+export LC_ALL=C # a character is a byte
+READ_TIMEOUT_S=2
+NAME_SERVERS_TIMEOUT_S=3
+
+# read_byte: one byte of the connection into $byte; `read` ends at the delimiter NUL, which is 0.
+read_byte() {
+  local char
+  IFS= read -r -d '' -n 1 -t "$READ_TIMEOUT_S" char <&3 || return 1
+  if [ -z "$char" ]; then byte=0; else printf -v byte %d "'$char"; fi
+  byte=$((byte & 255))
+}
+
+# read_number BYTES: a big-endian number into $number.
+read_number() {
+  local i
+  number=0
+  for ((i = 0; i < $1; i++)); do
+    read_byte || return 1
+    number=$((number << 8 | byte))
+  done
+}
+
+# ask HOST PORT CODE: sends a request without parameters; the answer's code in $code, and its body
+# in $body. Returns 1 when there is no answer.
+ask() {
+  local header lengths total header_length kind i raw=''
+  printf -v header '{"code":%d,"language":"OTHER","version":0,"opaque":1,"flag":0}' "$3"
+  { exec 3<>"/dev/tcp/$1/$2"; } 2>/dev/null || return 1
+  # The lengths are below 256: three NULs and a byte each. One write sends all.
+  printf -v lengths '\\x00\\x00\\x00\\x%02x' $((${#header} + 4)) ${#header}
+  printf '%b%s' "$lengths" "$header" >&3
+  read_number 4 && total=$number && read_number 1 && kind=$number && read_number 3 || return 1
+  header_length=$number
+  code=-1
+  if [ "$kind" = 0 ]; then
+    IFS= read -r -N "$header_length" -t "$READ_TIMEOUT_S" raw <&3 || return 1
+    [[ $raw =~ \"code\":(-?[0-9]+) ]] && code=${BASH_REMATCH[1]}
+  else # the binary header begins with the code
+    read_number 2 && code=$number
+    for ((i = 2; i < header_length; i++)); do read_byte || return 1; done
+  fi
+  body=''
+  ((total - 4 - header_length == 0)) ||
+    IFS= read -r -N $((total - 4 - header_length)) -t "$READ_TIMEOUT_S" body <&3 || return 1
+  exec 3>&-
+}
+
+# setting KEY: the last value of KEY in the broker's configuration, into $value.
+setting() {
+  local line
+  value=''
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in "$1="*) value=${line#*=} ;; esac
+  done <"$conf"
+}
+
+# listed NAME_SERVER: whether it answers and lists this broker.
+listed() {
+  local host=${1%:*}
+  host=${host#[} host=${host%]}
+  ask "$host" "${1##*:}" 106 || return 1
+  [[ $code == 0 && $body =~ \""$broker_name"\":\{[^\}]*\""$address"\" ]]
+}
+
+not_ready() {
+  echo "not ready: $*"
+  exit 1
+}
+
+name_server_ready() {
+  ask 127.0.0.1 9876 106 || not_ready "port 9876 does not answer"
+  [ "$code" = 0 ] || not_ready "port 9876 answers with code $code"
+}
+
+broker_ready() {
+  local broker_name address port name_servers server answer pids='' waiting=0
+  setting listenPort && port=$value
+  ask 127.0.0.1 "$port" 28 || not_ready "port $port does not answer"
+  setting brokerName && broker_name=$value
+  setting brokerIP1 && address=$value:$port
+  setting namesrvAddr && name_servers=$value
+  exec 4<> <(:) # a pipe
+  IFS=';'
+  for server in $name_servers; do
+    { if listed "$server"; then echo yes; else echo no; fi >&4; } 2>/dev/null &
+    pids="$pids;$!"
+    waiting=$((waiting + 1))
+  done
+  SECONDS=0
+  while ((waiting > 0 && SECONDS < NAME_SERVERS_TIMEOUT_S)) &&
+    read -r -t $((NAME_SERVERS_TIMEOUT_S - SECONDS)) answer <&4; do
+    waiting=$((waiting - 1))
+    [ "$answer" = no ] || break
+  done
+  # A connect that nobody answers would outlive this probe by minutes.
+  kill ${pids#;} 2>/dev/null
+  [ "${answer:-}" = yes ] || not_ready "no name server of $name_servers lists $address as $broker_name"
+}
+
+case $1 in
+  name-server) name_server_ready ;;
+  broker)
+    conf=$2
+    [ -r "$conf" ] || not_ready "$conf is not there yet"
+    broker_ready
+    ;;
+esac

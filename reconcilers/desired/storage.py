@@ -1,0 +1,99 @@
+"""Where a pod's logs and data live: its volumes, mounts and claims, for every storageMode. Pure.
+
+The directories are the Go operator's, so that data which it left is found: in a PVC, a HostPath or
+an emptyDir alike `logs/<StatefulSet>` and `store/<StatefulSet>` for a broker; for name servers
+`logs` (on a HostPath `logs/<pod>`, for several may share a node).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from controller.objects import Manifest
+from reconcilers.api.meta import ClaimTemplate, WorkloadSpec
+from reconcilers.desired import names
+
+DEFAULT_NAME_SERVER_VOLUME = "namesrv-storage"
+DEFAULT_BROKER_VOLUME = "broker-storage"
+
+_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pod template gets for the storage of a server."""
+
+    volumes: tuple[Manifest, ...]
+    mounts: tuple[Manifest, ...]
+    claims: tuple[Manifest, ...]
+
+
+def home(spec: WorkloadSpec) -> str:
+    """The home directory of the server's user in the image."""
+    return "/root" if spec.image_layout == "Root" else "/home/rocketmq"
+
+
+def name_server_storage(spec: WorkloadSpec, cr_name: str) -> Storage:
+    """Logs and the KV configuration (orders of topics) of a name server."""
+    volume = _volume_name(spec, DEFAULT_NAME_SERVER_VOLUME)
+    per_pod = spec.storage_mode == "HostPath"
+    mounts = tuple(
+        {
+            "name": volume,
+            "mountPath": f"{home(spec)}/{directory}",
+            **({"subPathExpr": f"{directory}/$(POD_NAME)"} if per_pod else {"subPath": directory}),
+        }
+        for directory in ("logs", "namesrv")
+    )
+    labels = names.labels(names.NAME_SERVER_COMPONENT, cr_name)
+    return _storage(spec, volume, mounts, labels)
+
+
+def broker_storage(spec: WorkloadSpec, cr_name: str, member: names.Member) -> Storage:
+    """Logs and store of a broker."""
+    volume = _volume_name(spec, DEFAULT_BROKER_VOLUME)
+    mounts = tuple(
+        {
+            "name": volume,
+            "mountPath": f"{home(spec)}/{directory}",
+            "subPath": f"{directory}/{member.stateful_set}",
+        }
+        for directory in ("logs", "store")
+    )
+    labels = {
+        **names.labels(names.BROKER_COMPONENT, cr_name),
+        **names.member_selector(cr_name, member),
+    }
+    return _storage(spec, volume, mounts, labels)
+
+
+def _storage(
+    spec: WorkloadSpec, volume: str, mounts: tuple[Manifest, ...], labels: dict[str, str]
+) -> Storage:
+    match spec.storage_mode:
+        case "EmptyDir":
+            volumes: tuple[Manifest, ...] = ({"name": volume, "emptyDir": {}},)
+            claims: tuple[Manifest, ...] = ()
+        case "HostPath":
+            host_path = {"path": spec.host_path, "type": "DirectoryOrCreate"}
+            volumes, claims = ({"name": volume, "hostPath": host_path},), ()
+        case "StorageClass" | "NFS":
+            volumes, claims = (), (_claim(spec.volume_claim_templates[0], volume, labels),)
+    return Storage(volumes=volumes, mounts=mounts, claims=claims)
+
+
+def _volume_name(spec: WorkloadSpec, default: str) -> str:
+    templates = spec.volume_claim_templates
+    return (templates[0].metadata.name if templates else "") or default
+
+
+def _claim(template: ClaimTemplate, volume: str, labels: dict[str, str]) -> Manifest:
+    annotations = dict(template.metadata.annotations)
+    # Deprecated since Kubernetes 1.6; the manuals of the Go operator still give it.
+    beta_class = annotations.pop(_BETA_CLASS, None)
+    spec = {"accessModes": ["ReadWriteOnce"], **template.spec}
+    if beta_class is not None:
+        spec.setdefault("storageClassName", beta_class)
+    metadata: Manifest = {"name": volume, "labels": {**template.metadata.labels, **labels}}
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"metadata": metadata, "spec": spec}

@@ -1,0 +1,93 @@
+"""What users are told by Events: from the status before and after, and what was written. Pure.
+
+An Event marks a change: of a condition, or of an object. Equal statuses and no writes give none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Literal, Protocol
+
+import msgspec
+
+from controller.conditions import Condition
+from reconcilers.status import reasons
+
+CREATED = "Created"
+UPDATED = "Updated"
+DELETED = "Deleted"
+
+_REASONS = {"created": CREATED, "changed": UPDATED, "deleted": DELETED}
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One Event about the resource."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    note: str
+
+
+class Written(Protocol):
+    """One object that was written (a line of an outcome)."""
+
+    @property
+    def action(self) -> str:
+        """`created`, `changed` or `deleted`."""
+        ...
+
+    @property
+    def ref(self) -> object:
+        """Which object; its text names it."""
+        ...
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The fields that differed."""
+        ...
+
+
+def notices(
+    before: Iterable[Condition], after: Iterable[Condition], writes: Iterable[Written]
+) -> tuple[Notice, ...]:
+    """What is worth an Event: writes first, then the conditions that they led to."""
+    known = {condition.type: condition for condition in before}
+    moved = [
+        notice
+        for condition in after
+        if _moved(known.get(condition.type), condition)
+        and (notice := _of_condition(condition)) is not None
+    ]
+    return (*_of_writes(writes), *moved)
+
+
+def _of_writes(writes: Iterable[Written]) -> Iterable[Notice]:
+    for action, lines in groupby(writes, key=lambda line: line.action):
+        yield Notice("Normal", _REASONS[action], "; ".join(map(_words, lines)))
+
+
+def _words(line: Written) -> str:
+    return f"{line.ref} ({', '.join(line.paths)})" if line.paths else f"{line.ref}"
+
+
+def _moved(old: Condition | None, new: Condition) -> bool:
+    # The message may name another pod, or count differently: that is no news of its own. A new
+    # generation with the same trouble is: the user has tried to mend it.
+    return old is None or _essence(old) != _essence(new)
+
+
+def _essence(condition: Condition) -> tuple[object, ...]:
+    bad = condition.type == reasons.DEGRADED and condition.status == "True"
+    generation = condition.observed_generation if bad else None
+    return condition.status, condition.reason, generation
+
+
+def _of_condition(condition: Condition) -> Notice | None:
+    if condition.type == reasons.READY and condition.status == "True":
+        return Notice("Normal", reasons.READY, condition.message)
+    if condition.type == reasons.DEGRADED and condition.status == "True":
+        return Notice("Warning", condition.reason, condition.message)
+    if condition.reason == reasons.IDENTITY_KEYS_IGNORED:
+        return Notice("Warning", condition.reason, condition.message)
+    return None

@@ -1,0 +1,39 @@
+"""Types and reasons of conditions, which are also the reasons of Events. Pure."""
+
+from __future__ import annotations
+
+READY = "Ready"
+PROGRESSING = "Progressing"
+DEGRADED = "Degraded"
+CONFIGURATION_ACCEPTED = "ConfigurationAccepted"
+
+# Ready=True, Progressing=False, Degraded=False
+ALL_READY = "AllReady"
+SETTLED = "Settled"
+HEALTHY = "Healthy"
+
+# On the way
+PODS_NOT_READY = "PodsNotReady"
+CREATING_PODS = "CreatingPods"
+STARTING_PODS = "StartingPods"
+REMOVING_PODS = "RemovingPods"
+
+# Somebody has to do something
+INVALID_SPEC = "InvalidSpec"
+INSUFFICIENT_MEMORY = "InsufficientMemory"
+WRITE_REFUSED = "WriteRefused"
+POD_UNSCHEDULABLE = "PodUnschedulable"
+POD_CRASHING = "PodCrashing"
+IMAGE_NOT_PULLED = "ImageNotPulled"
+CONTAINER_NOT_CREATED = "ContainerNotCreated"
+
+SCALE_IN_HELD = "ScaleInHeld"
+
+# Which name servers (reconcilers.facts.NameServerProblem)
+AMBIGUOUS_NAME_SERVICE = "AmbiguousNameService"
+NAME_SERVICE_NOT_FOUND = "NameServiceNotFound"
+NAME_SERVICE_NOT_READY = "NameServiceNotReady"
+
+# ConfigurationAccepted
+ALL_KEYS_ACCEPTED = "AllKeysAccepted"
+IDENTITY_KEYS_IGNORED = "IdentityKeysIgnored"
