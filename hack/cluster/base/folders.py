@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from base.errors import ClusterError
 from base.progress import say
@@ -53,12 +54,29 @@ def build_log(name: str) -> Path:
 
 @contextmanager
 def lock(path: Path, what: str) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; the kernel frees it when the process ends."""
+    """Hold an exclusive lock on `path`; the kernel frees it when the process ends.
+
+    The holder may delete the file: whoever waited for it notices, and takes the new one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{what}: waiting for another run that works on it")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    while True:
+        with path.open("w", encoding="utf-8") as stream:
+            _take(stream, what)
+            if _is_file_at(stream, path):
+                yield
+                return
+
+
+def _take(stream: TextIO, what: str) -> None:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"{what}: waiting for another run that works on it")
+        fcntl.flock(stream, fcntl.LOCK_EX)
+
+
+def _is_file_at(stream: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

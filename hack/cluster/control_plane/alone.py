@@ -40,16 +40,25 @@ def folder_of(name: str) -> Path:
 def up(name: str, versions: Mapping[str, str], run: Runner, *, audit: bool) -> dict[str, object]:
     """Start a control plane, or return the one of that name which runs already."""
     folder = folder_of(name)
-    with lock(state_folder() / "locks" / f"control-plane-{name}", name):
+    with lock(_lock_file(name), name):
         if not processes.is_healthy(folder):
-            down(name)
+            _remove(folder)
             _start(folder, versions, run, audit=audit)
     return describe(name)
 
 
 def down(name: str) -> None:
     """End a control plane and delete its folder; one that is not there is no error."""
-    folder = folder_of(name)
+    with lock(_lock_file(name), name):
+        _remove(folder_of(name))
+        _lock_file(name).unlink()
+
+
+def _lock_file(name: str) -> Path:
+    return state_folder() / "locks" / f"control-plane-{name}"
+
+
+def _remove(folder: Path) -> None:
     supervisor = processes.recorded(folder, "supervisor")
     if supervisor is not None and not processes.end(supervisor, signal.SIGTERM, 20):
         processes.end(supervisor, signal.SIGKILL, 5)

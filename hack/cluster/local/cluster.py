@@ -24,11 +24,15 @@ from local.node_components import (
     node_programs,
 )
 from local.node_files import Node
+from products.archives import merge_archives
 from products.binaries import PROGRAMS, binary
 from products.images import Images
 from products.packages import CONTROL_PLANE_NEEDS, NODE_NEEDS, install_missing
 
 READY_SECONDS = 180.0
+
+# Small, and needed before anything else: the pods' sandboxes and the volume provisioner run them.
+NODE_IMAGES = ("pause", "busybox")
 
 # IPC and UTS too: a pod on the host's network would otherwise have the machine's name.
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork")
@@ -39,7 +43,7 @@ def up(
 ) -> dict[str, object]:
     """Start a cluster, or return the healthy one of that name; one that died is made anew."""
     folder = cluster_folder(name)
-    with lock(state_folder() / "locks" / f"cluster-{name}", name):
+    with lock(_lock_file(name), name):
         if not processes.is_healthy(folder):
             if folder.exists():
                 say(f"{name}: was not healthy: it is removed and made anew")
@@ -64,7 +68,6 @@ def _prepare_images(
 ) -> dict[str, Path]:
     install_missing({**CONTROL_PLANE_NEEDS, **NODE_NEEDS}, run)
     maker = Images(versions, run)
-    # The first two are small, and the node needs them before anything else.
     archives = {"pause": maker.pause(), "busybox": maker.busybox()}
     return archives | {image: maker.named(image) for image in images}
 
@@ -84,14 +87,30 @@ def _start(
         components = [
             *control_plane(programs, place, node),
             *node_programs(programs, place, node),
-            *image_imports(archives),
+            *image_imports(_joined(node, archives)),
             *first_steps(programs["kubectl"], place, node),
         ]
         file = node.folder / "components.json"
         file.write_text(render_components(components), encoding="utf-8")
         supervisor = _enter_namespaces(node, run)
         processes.wait_until_ready(node.folder, supervisor, READY_SECONDS)
+        _joined_file(node).unlink(missing_ok=True)
     say(f"{name}: KUBECONFIG={place.kubeconfig('admin')}")
+
+
+def _joined_file(node: Node) -> Path:
+    return node.folder / "images.tar"
+
+
+def _joined(node: Node, archives: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the imports to make: the node's own images at once, all others together."""
+    own = {name: archives[name] for name in NODE_IMAGES}
+    asked = [archive for name, archive in archives.items() if name not in NODE_IMAGES]
+    if not asked:
+        return own
+    # An import costs by the size of the archive, whether the layers are there already or not.
+    merge_archives(asked, _joined_file(node))
+    return {**own, "images": _joined_file(node)}
 
 
 def _reserve(name: str, run: Runner) -> Plan:
@@ -128,9 +147,13 @@ def all_settings() -> list[dict[str, int]]:
 
 def down(name: str, run: Runner) -> None:
     """End a cluster and remove all that it left; one that is not there is no error."""
-    with lock(state_folder() / "locks" / f"cluster-{name}", name):
+    with lock(_lock_file(name), name):
         remove(name, run)
-        (state_folder() / "locks" / f"cluster-{name}").unlink(missing_ok=True)
+        _lock_file(name).unlink()
+
+
+def _lock_file(name: str) -> Path:
+    return state_folder() / "locks" / f"cluster-{name}"
 
 
 def remove(name: str, run: Runner) -> None:

@@ -117,6 +117,9 @@ def join_network(plan: Plan) -> None:
         raise ClusterError("the host has not given the node its network link")
     run(call("ip", "address", "add", f"{plan.node}/{plan.link.prefixlen}", "dev", NODE_INTERFACE))
     run(call("ip", "link", "set", NODE_INTERFACE, "up"))
+    # The node's own programs and pods on its network look for a route before the address is
+    # translated. There is no default route: what is not in the cluster is refused at once.
+    run(call("ip", "route", "add", str(plan.services), "via", str(plan.host)))
     _set_sysctl("net/ipv4/ip_forward", "1")
     # Without it, answers between two pods of the bridge pass by the Service's address translation.
     _set_sysctl("net/bridge/bridge-nf-call-iptables", "1")

@@ -1,5 +1,6 @@
 """Looks for what a local cluster left on the machine after `down`; the answer must be: nothing."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from base.commands import Runner, call
 from base.errors import ClusterError
 from base.folders import cluster_folder
 from local import host
+
+# The networks of local.addresses: a rule about any of them is ours.
+_OURS = re.compile(r"\b10\.(213|21[6-9]|22[0-3])\.")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,9 @@ def find_leftovers(name: str, folder: Path, traces: Traces) -> list[str]:
     # The host's end of the link carries the name of its cluster.
     if f"rocketmq-operator cluster {name}\n" in traces.links + "\n":
         found.append("network interface")
-    found += [f"iptables rule {line}" for line in traces.firewall.splitlines() if "KUBE-" in line]
+    found += [
+        f"iptables rule {line}" for line in traces.firewall.splitlines() if _OURS.search(line)
+    ]
     found += [f"control group {group}" for group in traces.control_groups]
     if traces.folder_exists:
         found.append(f"folder {folder}")

@@ -24,7 +24,6 @@ class Build:
     dockerfile: Path
     context: Path
     arguments: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
 
 
@@ -41,7 +40,6 @@ def build_image(build: Build, archive: Path, run: Runner) -> None:
     install_missing(IMAGE_NEEDS, run)
     log = build_log(build.name.rpartition("/")[2].replace(":", "-"))
     arguments = [f"--build-arg={key}={value}" for key, value in build.arguments.items()]
-    arguments += [f"--env={key}={value}" for key, value in build.environment.items()]
     arguments += [f"--volume={volume}" for volume in build.volumes]
     # chroot isolation needs nothing of the kernel that a container may not have.
     options = ("--isolation", "chroot", "--pull=never", "--layers", "--format", "oci")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from base.commands import Call, Runner, call
 from base.errors import ClusterError
-from base.folders import IMAGE_SOURCE, REPOSITORY, build_log, cache_folder
+from base.folders import CLUSTER_SOURCE, IMAGE_SOURCE, REPOSITORY, build_log, cache_folder
 from base.progress import phase
 from products.buildah import Build, build_image, build_volumes, ensure_image
 from products.packages import BUSYBOX_NEEDS, IMAGE_NEEDS, PAUSE_NEEDS, install_missing, java_needs
@@ -101,7 +101,10 @@ class Images:
         return makers[kind](version or self.versions["ROCKETMQ_VERSION"])
 
     def _recipe(self, *names: str) -> str:
-        return architecture() + "".join(source_text(IMAGE_SOURCE / name) for name in names)
+        sources = [IMAGE_SOURCE / name for name in names]
+        if "rocketmq" in names:
+            sources.append(CLUSTER_SOURCE / "products" / "rocketmq.py")
+        return architecture() + source_text(*sources)
 
     def _obtain(self, name: str, version: str, recipe: str, build: Callable[[Path], None]) -> Path:
         product = Product(f"image-{name}", version, recipe)
@@ -159,7 +162,6 @@ class Images:
     def _build_rocketmq(self, target: Path, version: str) -> None:
         self._ensure(self.base_name(), self.base())
         install_missing(java_needs(self.versions["JAVA_VERSION"]), self.run)
-        options = jvm_options(version)
         with tempfile.TemporaryDirectory(dir=target) as folder:
             context = Path(folder)
             rocketmq_files(context / "rocketmq", version, self.versions, self.run)
@@ -168,7 +170,6 @@ class Images:
                 IMAGE_SOURCE / "rocketmq" / "Dockerfile",
                 context,
                 {"VERSION": version, "JAVA": self.versions["JAVA_VERSION"]},
-                {"JDK_JAVA_OPTIONS": options} if options else {},
             )
             self._build(target, build)
 

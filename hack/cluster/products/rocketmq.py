@@ -13,22 +13,26 @@ from base.versions import at_least
 
 POM = IMAGE_SOURCE / "rocketmq" / "pom.xml"
 
-# 4.9 unmaps files through internals that JDK 17 closes; without these, deleting a topic fails.
-_OPEN_INTERNALS = (
-    "--add-opens=java.base/java.nio=ALL-UNNAMED",
-    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
-    "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
-    "--add-opens=java.base/java.lang=ALL-UNNAMED",
-)
+# 4.9 unmaps files through internals that JDK 17 closes: without these, deleting a topic fails.
+# They go into its scripts, the one change to stock files: JAVA_OPT_EXT is for whoever runs the
+# image, and JDK_JAVA_OPTIONS adds a first line to `java -version`, which the scripts parse.
+_OPENED = ("java.nio", "sun.nio.ch", "jdk.internal.ref", "java.lang")
+_SCRIPT_LINE = 'JAVA_OPT="${JAVA_OPT} ${JAVA_OPT_EXT}"'
+_SCRIPTS = ("runserver.sh", "runbroker.sh")
 
 
 def jvm_options(version: str) -> str:
-    """Return what the image gives every JVM through JDK_JAVA_OPTIONS.
+    """Return what a JVM of Java 17 needs to run `version`; from 5.0 on nothing."""
+    if at_least(version, "5.0"):
+        return ""
+    return " ".join(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED)
 
-    Nothing from 5.0 on: it works without, and its scripts read the first line of `java -version`,
-    which would be the launcher's note about that variable.
-    """
-    return "" if at_least(version, "5.0") else " ".join(_OPEN_INTERNALS)
+
+def with_options(script: str, options: str) -> str:
+    """Return one of the stock scripts with JVM options before the user's own."""
+    if script.count(_SCRIPT_LINE) != 1:
+        raise ClusterError("a stock script of RocketMQ has changed: where do JVM options go now?")
+    return script.replace(_SCRIPT_LINE, _SCRIPT_LINE.replace(" ${", f" {options} ${{", 1))
 
 
 def scripts_version(version: str, versions: Mapping[str, str]) -> str:
@@ -43,6 +47,10 @@ def rocketmq_files(target: Path, version: str, versions: Mapping[str, str], run:
     with tempfile.TemporaryDirectory(dir=target) as folder:
         archive = _source_archive(Path(folder), scripts, run)
         _unpack_distribution(archive, Path(folder), target)
+    if options := jvm_options(version):
+        for name in _SCRIPTS:
+            stock = (target / "bin" / name).read_text(encoding="utf-8")
+            (target / "bin" / name).write_text(with_options(stock, options), encoding="utf-8")
     for script in (target / "bin").rglob("*"):
         if script.is_file():
             script.chmod(0o755)
@@ -57,7 +65,8 @@ def compile_client(source: Path, context: Path, version: str, run: Runner) -> No
         options = ("--release", "11", "-Xlint:all,-options,-path,-processing", "-cp", f"{jars}/*")
         log = build_log("message-client")
         run(call("javac", *options, "-d", context / "classes", program, log=log))
-    shutil.copy2(source / "message-client", context)
+    (context / "message-client").write_bytes((source / "message-client").read_bytes())
+    (context / "message-client").chmod(0o755)
 
 
 def _maven(version: str, *arguments: str) -> tuple[str, ...]:
