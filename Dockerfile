@@ -8,7 +8,6 @@ WORKDIR /src
 COPY requirements/runtime.txt requirements/runtime.txt
 RUN /opt/rocketmq-operator/bin/pip install --no-cache-dir --no-compile --only-binary :all: \
       --require-hashes -r requirements/runtime.txt
-COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY controller controller
 COPY reconcilers reconcilers
 COPY rocketmq rocketmq
