@@ -18,13 +18,11 @@ from controller.apply import (
     Unchanged,
     Update,
     Waiting,
-    apply_status,
     execute,
     plan,
     reported,
     stamped,
 )
-from controller.conditions import Condition
 from controller.errors import (
     ApiError,
     ConflictError,
@@ -34,14 +32,13 @@ from controller.errors import (
     UnreachableError,
 )
 from controller.metrics import Metrics
-from controller.objects import Desired, Manifest, ObjectMeta, ObjectRef, OwnerReference, Resource
+from controller.objects import Desired, Manifest, ObjectRef, OwnerReference, Resource
 from fakes.kube_client import FakeKubeClient
 
 SERVICE = Resource("", "v1", "services", "Service")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
-BROKER = Resource("example.org", "v1", "brokers", "Broker")
 
 OWNER = OwnerReference(api_version="example.org/v1", kind="Broker", name="b", uid="owner-1")
 OTHER = msgspec.structs.replace(OWNER, name="other", uid="owner-2", controller=True)
@@ -414,70 +411,3 @@ def test_a_plan_shows_what_it_would_do() -> None:
     server.put(CONFIG_MAP, foreign("config"))
     steps = planned(server, wishes()[:2]).steps
     assert [type(step) for step in steps] == [Refused, Create]
-
-
-# --- status -------------------------------------------------------------------------------------
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A status with what matters: a condition, a number and something that may be absent."""
-
-    ready_brokers: int = 0
-    conditions: tuple[Condition, ...] = ()
-    note: str | None = None
-
-
-SEEN = Status(ready_brokers=1, conditions=(Condition(type="Ready", status="True", reason="Ok"),))
-
-
-def placed(server: FakeKubeClient) -> ObjectMeta:
-    manifest = {"apiVersion": "example.org/v1", "kind": "Broker", "spec": {"size": 1}}
-    at = server.put(BROKER, manifest | {"metadata": {"name": "b", "namespace": "mq"}})
-    return server.snapshots()[at].metadata
-
-
-async def test_a_status_that_moved_is_written_beside_the_spec(server: FakeKubeClient) -> None:
-    metadata = placed(server)
-    assert await apply_status(server, BROKER, metadata, SEEN, Status())
-    stored = server.objects[ref(BROKER, "b")]
-    assert stored["spec"] == {"size": 1}
-    assert stored["status"]["readyBrokers"] == 1
-    assert "note" not in stored["status"]
-    assert server.writes == [("apply status", ref(BROKER, "b"))]
-
-
-async def test_a_status_that_did_not_move_is_not_written(server: FakeKubeClient) -> None:
-    metadata = placed(server)
-    same = msgspec.json.decode(msgspec.json.encode(SEEN), type=Status)
-    assert not await apply_status(server, BROKER, metadata, same, SEEN)
-    assert server.writes == []
-
-
-async def test_a_field_that_the_status_no_longer_has_is_cleared(server: FakeKubeClient) -> None:
-    metadata = placed(server)
-    noted = msgspec.structs.replace(SEEN, note="slow")
-    await apply_status(server, BROKER, metadata, noted, Status())
-    await apply_status(server, BROKER, metadata, SEEN, noted)
-    assert "note" not in server.objects[ref(BROKER, "b")]["status"]
-
-
-@pytest.mark.parametrize("replaced", [True, False])
-async def test_the_status_of_an_object_that_is_gone_is_dropped(
-    server: FakeKubeClient, replaced: bool
-) -> None:
-    metadata = placed(server)
-    server.remove(ref(BROKER, "b"))
-    if replaced:
-        placed(server)
-    assert not await apply_status(server, BROKER, metadata, SEEN, Status())
-    assert all("status" not in stored for stored in server.objects.values())
-
-
-@pytest.mark.parametrize("error", [ConflictError("busy"), InvalidError("status.x: bad")])
-async def test_a_status_that_is_refused_is_an_error(
-    server: FakeKubeClient, error: ApiError
-) -> None:
-    metadata = placed(server)
-    server.refuse = lambda *_: error
-    with pytest.raises(type(error)):
-        await apply_status(server, BROKER, metadata, SEEN, Status())

@@ -9,8 +9,47 @@ from controller.diff import FieldChange, applied_fields, changes
 from controller.objects import Manifest
 
 
+def pod() -> Manifest:
+    """What we would set of a pod: one of each kind of field that needs thought."""
+    ip = {"fieldRef": {"fieldPath": "status.podIP"}}
+    spread = {"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 1}
+    broker = {
+        "name": "broker",
+        "image": "apache/rocketmq:5.3.3",
+        "args": ["sh", "mqbroker"],
+        "env": [
+            {"name": "A", "value": "1"},
+            {"name": "B", "value": "2"},
+            {"name": "POD_IP", "valueFrom": ip},
+        ],
+        "ports": [
+            {"containerPort": 10911, "name": "main"},
+            {"containerPort": 10911, "protocol": "UDP"},
+        ],
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "2Gi"},
+            "limits": {"memory": "2Gi"},
+        },
+        "volumeMounts": [
+            {"mountPath": "/store", "name": "data", "subPath": "store"},
+            {"mountPath": "/logs", "name": "data", "subPath": "logs"},
+        ],
+        "readinessProbe": {"tcpSocket": {"port": "main"}},
+    }
+    return {
+        "containers": [broker],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+            {"name": "config", "configMap": {"name": "c", "items": [{"key": "k"}]}},
+        ],
+        "tolerations": [{"key": "mq", "operator": "Exists"}],
+        "topologySpreadConstraints": [spread],
+    }
+
+
 def stateful_set() -> Manifest:
-    """What we would apply: one of each kind of field that needs thought."""
+    """What we would apply."""
+    claim = {"resources": {"requests": {"storage": "8Gi"}}}
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -24,53 +63,8 @@ def stateful_set() -> Manifest:
             "replicas": 1,
             "selector": {"matchLabels": {"broker": "b"}},
             "updateStrategy": {"type": "OnDelete"},
-            "template": {
-                "metadata": {"labels": {"broker": "b"}},
-                "spec": {
-                    "containers": [
-                        {
-                            "name": "broker",
-                            "image": "apache/rocketmq:5.3.3",
-                            "args": ["sh", "mqbroker"],
-                            "env": [
-                                {"name": "A", "value": "1"},
-                                {"name": "B", "value": "2"},
-                                {
-                                    "name": "POD_IP",
-                                    "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
-                                },
-                            ],
-                            "ports": [
-                                {"containerPort": 10911, "name": "main"},
-                                {"containerPort": 10911, "protocol": "UDP"},
-                            ],
-                            "resources": {
-                                "requests": {"cpu": "500m", "memory": "2Gi"},
-                                "limits": {"memory": "2Gi"},
-                            },
-                            "volumeMounts": [
-                                {"mountPath": "/store", "name": "data", "subPath": "store"},
-                                {"mountPath": "/logs", "name": "data", "subPath": "logs"},
-                            ],
-                            "readinessProbe": {"tcpSocket": {"port": "main"}},
-                        }
-                    ],
-                    "volumes": [
-                        {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
-                        {"name": "config", "configMap": {"name": "c", "items": [{"key": "k"}]}},
-                    ],
-                    "tolerations": [{"key": "mq", "operator": "Exists"}],
-                    "topologySpreadConstraints": [
-                        {"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 1}
-                    ],
-                },
-            },
-            "volumeClaimTemplates": [
-                {
-                    "metadata": {"name": "data"},
-                    "spec": {"resources": {"requests": {"storage": "8Gi"}}},
-                }
-            ],
+            "template": {"metadata": {"labels": {"broker": "b"}}, "spec": pod()},
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
         },
     }
 
