@@ -120,6 +120,12 @@ class BrokerStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     brokers_total: Annotated[int, Meta(description="Brokers that should run.")] = 0
     brokers_ready: Annotated[int, Meta(description="Brokers that serve and are registered.")] = 0
     name_servers: Annotated[str, Meta(description="Name servers that the brokers use.")] = ""
+    name_service: Annotated[
+        str, Meta(description="NameService that is followed; empty when spec.nameServers is.")
+    ] = ""
+    name_servers_from: Annotated[
+        str, Meta(description="The spec.nameServers that led to nameService.")
+    ] = ""
     nodes: Annotated[tuple[str, ...], Meta(description="Pods.")] = ()
     brokers: Annotated[tuple[BrokerRow, ...], Meta(description="One row a broker.")] = ()
 

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from reconcilers.rbac import RULES, role
+
+GRANTED = {
+    (rule.group, resource, verb)
+    for rule in RULES
+    for resource in rule.resources
+    for verb in rule.verbs
+}
+
+
+def test_nothing_is_granted_by_wildcard_or_twice() -> None:
+    assert "*" not in {part for line in GRANTED for part in line}
+    assert len(GRANTED) == sum(len(rule.resources) * len(rule.verbs) for rule in RULES)
+
+
+def test_secrets_claims_exec_and_the_users_own_spec_are_out_of_reach() -> None:
+    resources = {resource for _group, resource, _verb in GRANTED}
+    assert not {"secrets", "persistentvolumeclaims", "pods/exec", "nodes"} & resources
+    writes = {verb for _group, resource, verb in GRANTED if resource in {"brokers", "nameservices"}}
+    assert writes == {"get", "list", "watch"}
+
+
+def test_what_is_watched_can_be_listed_and_read() -> None:
+    for group, resource, verb in GRANTED:
+        if verb == "watch":
+            assert (group, resource, "list") in GRANTED
+            assert (group, resource, "get") in GRANTED
+
+
+@pytest.mark.parametrize("kind", ["ClusterRole", "Role"])
+def test_both_roles_grant_the_same(kind: str) -> None:
+    manifest = role(kind)
+    found = {
+        (group, resource, verb)
+        for rule in manifest["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert manifest["kind"] == kind
+    assert found == GRANTED
