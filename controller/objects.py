@@ -65,6 +65,7 @@ class OwnerReference(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: str
     uid: str
     controller: bool = False
+    block_owner_deletion: bool = False
 
     @property
     def group(self) -> str:
@@ -141,3 +142,10 @@ class Change(msgspec.Struct, Generic[T_co], frozen=True):
     old: T_co | None
     new: T_co | None
     initial: bool = False
+
+
+class Desired(msgspec.Struct, frozen=True):
+    """One child object that should exist, as it should be."""
+
+    resource: Resource
+    manifest: Manifest

@@ -1,6 +1,6 @@
-"""Fails when a file or a function has grown too long: the first sign that two ideas live in one place.
+"""Fails when a file or a function has grown too long: two ideas live in one place then.
 
-Files: 400 lines. Functions: 50 lines. Exceptions are listed with a reason; the list may only shrink.
+Files: 400 lines. Functions: 50 lines. Exceptions carry a reason; their list may only shrink.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Reads what is needed to decide on one resource: caches, and for one thing the API server. No decisions.
+"""Reads what is needed to decide on one resource, from caches and (once) the API server.
 
-Pods are found by ownership (pod -> StatefulSet -> resource), never by labels alone: a label can be
-put on anything.
+It decides nothing. Pods are found by ownership (pod -> StatefulSet -> resource), never by labels
+alone: a label can be put on anything.
 """
 
 from __future__ import annotations
@@ -12,13 +12,22 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from controller.errors import NotFoundError
-from controller.objects import HasMetadata, Key, Manifest, ObjectRef, Resource, Snapshot, Undecodable
+from controller.objects import (
+    HasMetadata,
+    Key,
+    Manifest,
+    ObjectRef,
+    Resource,
+    Snapshot,
+    Undecodable,
+)
 from controller.store import Store
 from reconcilers.api.broker import Broker
 from reconcilers.api.kube import CONFIG_MAP, STATEFUL_SET, Pod
 from reconcilers.api.name_service import NameService
-from reconcilers.desired.names import COMMON_CONFIG_FILE
-from reconcilers.facts import BrokerFacts, NameServiceFacts, name_servers
+from reconcilers.desired import names
+from reconcilers.desired.name_servers import name_servers
+from reconcilers.facts import BrokerFacts, NameServiceFacts
 
 T = TypeVar("T", bound=HasMetadata)
 
@@ -46,7 +55,7 @@ class Cached(Generic[T]):
         store = self._store(key.namespace)
         return None if store is None else store.get(key)
 
-    def list(self, namespace: str) -> list[T]:
+    def in_namespace(self, namespace: str) -> list[T]:
         """All objects of the namespace, by name."""
         store = self._store(namespace)
         return [] if store is None else store.list(namespace)
@@ -63,7 +72,7 @@ class Caches(msgspec.Struct, frozen=True, kw_only=True):
     name_services: Cached[NameService | Undecodable]
     brokers: Cached[Broker | Undecodable]
     pods: Cached[Pod | Undecodable]
-    children: dict[Resource, Cached[Snapshot | Undecodable]]
+    children: dict[Resource, Cached[Snapshot]]
 
 
 class Getter(Protocol):
@@ -81,20 +90,22 @@ def owned_children(caches: Caches, owner: HasMetadata) -> dict[ObjectRef, Snapsh
         ObjectRef(resource, metadata.namespace, child.metadata.name): child
         for resource, cached in caches.children.items()
         for child in cached.owned_by(metadata.uid, metadata.namespace)
-        if isinstance(child, Snapshot)
     }
 
 
 def owned_pods(caches: Caches, owner: HasMetadata) -> tuple[Pod, ...]:
     """The pods of the StatefulSets that the owner controls, by name."""
-    metadata = owner.metadata
-    sets = caches.children[STATEFUL_SET].owned_by(metadata.uid, metadata.namespace)
     return tuple(
         pod
-        for stateful_set in sets
-        for pod in caches.pods.owned_by(stateful_set.metadata.uid, metadata.namespace)
+        for found in _owned_sets(caches, owner)
+        for pod in caches.pods.owned_by(found.metadata.uid, owner.metadata.namespace)
         if isinstance(pod, Pod)
     )
+
+
+def _owned_sets(caches: Caches, owner: HasMetadata) -> list[Snapshot]:
+    metadata = owner.metadata
+    return caches.children[STATEFUL_SET].owned_by(metadata.uid, metadata.namespace)
 
 
 def observe_name_service(caches: Caches, cr: NameService) -> NameServiceFacts:
@@ -106,13 +117,14 @@ async def observe_broker(caches: Caches, api: Getter, cr: Broker) -> BrokerFacts
     """The facts about one Broker."""
     services = [
         service
-        for service in caches.name_services.list(cr.metadata.namespace)
+        for service in caches.name_services.in_namespace(cr.metadata.namespace)
         if isinstance(service, NameService) and service.metadata.deletion_timestamp is None
     ]
     pods = [pod for service in services for pod in owned_pods(caches, service)]
     return BrokerFacts(
         name_servers=name_servers(cr, services, pods),
         pods=owned_pods(caches, cr),
+        stateful_sets=tuple(found.metadata.name for found in _owned_sets(caches, cr)),
         common_config=await _common_config(api, cr),
     )
 
@@ -133,6 +145,6 @@ async def _common_config(api: Getter, cr: Broker) -> str | None:
 
 def _config_key(source: Manifest) -> str:
     for item in source.get("items") or ():
-        if item.get("path") == COMMON_CONFIG_FILE:
+        if item.get("path") == names.COMMON_CONFIG_FILE:
             return str(item.get("key"))
-    return COMMON_CONFIG_FILE
+    return names.COMMON_CONFIG_FILE

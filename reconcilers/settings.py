@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -23,9 +24,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Reconciles at a time, for each kind."""
     reconcile_timeout_s: float = 120.0
     """Longest time of one reconcile."""
-    log_format: str = "json"
+    log_format: Literal["json", "console"] = "json"
     """`json`, or `console` for people."""
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     identity: str = "rocketmq-operator"
     """Name of this process in Events: the pod's name."""
 

@@ -17,6 +17,7 @@ SAMPLES = ("rocketmq_v1alpha1_nameservice_cr.yaml", "rocketmq_v1alpha1_broker_cr
 SOURCES = ("controller", "reconcilers", "rocketmq", "requirements", "Dockerfile", "setup.cfg")
 WAIT_S = 300.0
 NAMESPACE = "default"
+ROUTES_FROM = "name-service-0.name-service-headless:9876"
 
 CLIENT = """\
 apiVersion: v1
@@ -144,17 +145,15 @@ class Demo:
         print(kubectl("-n", NAMESPACE, "get", "nameservices,brokers"))
         print(kubectl("-n", NAMESPACE, "get", "pods", "-o", "wide"))
         print("Routes, as a name server has them:")
-        print(
-            kubectl(
-                "-n", NAMESPACE, "exec", "broker-0-master-0", "--", "sh", "-c",
-                'sh mqadmin clusterList -n "$0" 2>/dev/null', "name-service-0.name-service-headless:9876",
-            )
-        )  # fmt: skip
+        cluster_list = f'sh mqadmin clusterList -n "{ROUTES_FROM}" 2>/dev/null'
+        print(kubectl("-n", NAMESPACE, "exec", "broker-0-master-0", "--", "sh", "-c", cluster_list))
         print("Look next:")
         print(f"  {export}")
         print("  kubectl describe broker broker                      # conditions and Events")
         print("  kubectl -n rocketmq-operator logs deploy/rocketmq-operator")
-        print("  kubectl -n rocketmq-operator port-forward deploy/rocketmq-operator 8080  # /metrics")
+        print(
+            "  kubectl -n rocketmq-operator port-forward deploy/rocketmq-operator 8080  # /metrics"
+        )
         print("  make demo-down                                      # remove it all")
 
     def _remove(self, kubectl: Kubectl) -> None:

@@ -1,0 +1,60 @@
+"""The Broker kind: what differs from the common course, and what wakes it up."""
+
+from __future__ import annotations
+
+from controller.apply import Outcome
+from controller.objects import Desired, Undecodable
+from reconcilers.api.broker import BROKER, Broker, BrokerStatus
+from reconcilers.cluster_kind import (
+    ClusterReconciler,
+    Problem,
+    problem_of,
+    undecodable_conditions,
+)
+from reconcilers.desired.broker import desired
+from reconcilers.facts import BrokerFacts
+from reconcilers.observe import Cached, observe_broker
+from reconcilers.status.broker import broker_status, invalid_status
+
+
+class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
+    """Brings the broker groups of one Broker to what its spec says."""
+
+    resource = BROKER
+    no_status = BrokerStatus()
+
+    @property
+    def cached(self) -> Cached[Broker | Undecodable]:
+        """See base."""
+        return self._tools.caches.brokers
+
+    async def observe(self, cr: Broker) -> BrokerFacts:
+        """See base."""
+        return await observe_broker(self._tools.caches, self._tools.client, cr)
+
+    def problem(self, cr: Broker) -> Problem | None:
+        """See base."""
+        return problem_of(cr, "broker")
+
+    def desired(self, cr: Broker, facts: BrokerFacts) -> list[Desired] | None:
+        """See base."""
+        return desired(cr, facts)
+
+    def status(self, cr: Broker, facts: BrokerFacts, outcome: Outcome) -> BrokerStatus:
+        """See base."""
+        return broker_status(cr, facts, outcome, self._tools.now())
+
+    def invalid_status(self, cr: Broker, facts: BrokerFacts, problem: Problem) -> BrokerStatus:
+        """See base."""
+        return invalid_status(cr, facts, problem.reason, problem.message, self._tools.now())
+
+    def undecodable_status(self, cr: Undecodable) -> BrokerStatus:
+        """See base."""
+        return BrokerStatus(
+            observed_generation=cr.metadata.generation,
+            conditions=undecodable_conditions(cr, self._tools.now()),
+        )
+
+    def status_of(self, cr: Broker) -> BrokerStatus:
+        """See base."""
+        return cr.status

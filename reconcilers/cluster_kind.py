@@ -1,0 +1,235 @@
+"""The course of every kind that owns Kubernetes objects: observe, validate, act, report.
+
+A kind adds what differs (its facts, its children, its status) and no order of its own. Invariants:
+a resource with problems, or one that is being deleted, has nothing made, changed or removed; the
+status is written after the children, and only if it differs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from controller.apply import (
+    FORBIDDEN,
+    NAME_TAKEN,
+    Line,
+    Outcome,
+    Plan,
+    apply_status,
+    execute,
+    plan,
+)
+from controller.client.client import KubeClient
+from controller.conditions import Condition
+from controller.errors import ApiError, ConflictError, ThrottledError, UnreachableError
+from controller.events import Event, EventRecorder, Regarding
+from controller.objects import Desired, ObjectMeta, OwnerReference, Resource, Undecodable
+from controller.reconcile import Request, Result, Terminal
+from reconcilers.api.broker import Broker
+from reconcilers.api.name_service import NameService
+from reconcilers.api.validation import problems
+from reconcilers.desired.java import memory_problem
+from reconcilers.observe import Cached, Caches, owned_children
+from reconcilers.status import reasons
+from reconcilers.status.conditions import Conditions, add_invalid_conditions
+from reconcilers.status.notices import notices
+from rocketmq.memory import Role
+
+COLLECTED_SOON_S = 2.0
+"""An object of a wanted name is being deleted; its end may bring no event to us."""
+
+REFUSED_AGAIN_S = 60.0
+"""What was refused for a reason outside the spec (a quota, a taken name) is tried this often."""
+
+RECONCILE = "Reconcile"
+"""The action of our Events."""
+
+_OUTSIDE_THE_SPEC = (FORBIDDEN, NAME_TAKEN)
+
+_PASSING = (ConflictError, ThrottledError, UnreachableError)
+"""Errors that the next try most likely does not meet: not worth a condition."""
+
+Record = Callable[[Line], None]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a resource cannot be acted upon until somebody changes it."""
+
+    reason: str
+    message: str
+
+
+def problem_of(cr: NameService | Broker, role: Role) -> Problem | None:
+    """All that is wrong with the spec, under the reason of what is named first."""
+    found = [Problem(problem.reason, problem.message) for problem in problems(cr)]
+    memory = memory_problem(cr.spec, role)
+    if memory is not None:
+        found.append(Problem(reasons.INSUFFICIENT_MEMORY, memory))
+    if not found:
+        return None
+    return Problem(found[0].reason, "; ".join(problem.message for problem in found))
+
+
+def undecodable_conditions(cr: Undecodable, now: datetime) -> tuple[Condition, ...]:
+    """The conditions of a resource that was stored under another schema than today's."""
+    conditions = Conditions(cr.metadata, ())
+    add_invalid_conditions(conditions, reasons.INVALID_SPEC, f"{cr.error}; correct this field")
+    return conditions.merged(now)
+
+
+class CustomResource(Protocol):
+    """What every custom resource has."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """The object's metadata."""
+        ...
+
+
+CR = TypeVar("CR", bound=CustomResource)
+F = TypeVar("F")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reconciler works with."""
+
+    client: KubeClient
+    caches: Caches
+    events: EventRecorder
+    record: Record
+    """Told of every line of an outcome: log and metrics."""
+    now: Callable[[], datetime]
+
+
+class ClusterReconciler(ABC, Generic[CR, F, S]):
+    """Brings one resource's children to what they should be, and says on its status how it went."""
+
+    resource: Resource
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    async def reconcile(self, request: Request) -> Result:
+        """See `controller.reconcile.Reconciler`."""
+        cr = self.cached.get(request)
+        if cr is None or cr.metadata.deletion_timestamp is not None:
+            return Result()  # the garbage collector removes the children by their owner reference
+        if isinstance(cr, Undecodable):
+            status = self.undecodable_status(cr)
+            await self._report(cr.metadata, status, self.no_status, ())
+            raise Terminal(cr.error)
+        facts = await self.observe(cr)
+        problem = self.problem(cr)
+        if problem is not None:
+            status = self.invalid_status(cr, facts, problem)
+            await self._report(cr.metadata, status, self.status_of(cr), ())
+            raise Terminal(problem.message)
+        return await self._converge(cr, facts)
+
+    @property
+    @abstractmethod
+    def cached(self) -> Cached[CR | Undecodable]:
+        """The resources of this kind."""
+
+    @property
+    @abstractmethod
+    def no_status(self) -> S:
+        """The status of a resource that nobody has seen."""
+
+    @abstractmethod
+    def status_of(self, cr: CR) -> S:
+        """The status that was observed with the resource."""
+
+    @abstractmethod
+    async def observe(self, cr: CR) -> F:
+        """The facts about one resource."""
+
+    @abstractmethod
+    def problem(self, cr: CR) -> Problem | None:
+        """Why nothing can be done about it, if so."""
+
+    @abstractmethod
+    def desired(self, cr: CR, facts: F) -> list[Desired] | None:
+        """The children that there should be; None: leave everything as it is."""
+
+    @abstractmethod
+    def status(self, cr: CR, facts: F, outcome: Outcome) -> S:
+        """The status after an attempt."""
+
+    @abstractmethod
+    def invalid_status(self, cr: CR, facts: F, problem: Problem) -> S:
+        """The status of a resource with a problem."""
+
+    @abstractmethod
+    def undecodable_status(self, cr: Undecodable) -> S:
+        """The status of a resource that does not even fit its type."""
+
+    async def _converge(self, cr: CR, facts: F) -> Result:
+        desired = self.desired(cr, facts)
+        if desired is None:
+            outcome = Outcome(())
+        else:
+            observed = owned_children(self._tools.caches, cr)
+            outcome = await self._execute(cr, facts, plan(desired, observed, self._owner(cr)))
+        await self._report_on(cr, facts, outcome)
+        return Result(_requeue_after_s(outcome))
+
+    async def _execute(self, cr: CR, facts: F, planned: Plan) -> Outcome:
+        done: list[Line] = []
+
+        def record(line: Line) -> None:
+            done.append(line)
+            self._tools.record(line)
+
+        try:
+            return await execute(planned, self._tools.client, record=record)
+        except _PASSING:
+            raise
+        except ApiError as error:
+            failed = planned.steps[len(done)].ref
+            line = Line(failed, "refused", reason=type(error).__name__, message=error.message)
+            await self._report_on(cr, facts, Outcome((*done, line)))
+            raise
+
+    async def _report_on(self, cr: CR, facts: F, outcome: Outcome) -> None:
+        status = self.status(cr, facts, outcome)
+        await self._report(cr.metadata, status, self.status_of(cr), outcome.writes)
+
+    async def _report(
+        self, metadata: ObjectMeta, status: S, before: S, writes: Sequence[Line]
+    ) -> None:
+        await apply_status(self._tools.client, self.resource, metadata, status, before)
+        regarding = Regarding.of(self.resource, metadata)
+        for notice in notices(_conditions(before), _conditions(status), writes):
+            self._tools.events.record(
+                Event(regarding, notice.type, notice.reason, RECONCILE, notice.note)
+            )
+
+    def _owner(self, cr: CR) -> OwnerReference:
+        return OwnerReference(
+            api_version=self.resource.api_version,
+            kind=self.resource.kind,
+            name=cr.metadata.name,
+            uid=cr.metadata.uid,
+            controller=True,
+            block_owner_deletion=True,
+        )
+
+
+def _conditions(status: msgspec.Struct) -> Sequence[Condition]:
+    conditions: Sequence[Condition] = getattr(status, "conditions", ())
+    return conditions
+
+
+def _requeue_after_s(outcome: Outcome) -> float | None:
+    if outcome.waiting:
+        return COLLECTED_SOON_S
+    if any(line.reason in _OUTSIDE_THE_SPEC for line in outcome.refused):
+        return REFUSED_AGAIN_S
+    return None
