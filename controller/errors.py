@@ -1,4 +1,4 @@
-"""Errors of the API server as types; each says by `retriable` what the caller may hope for. Pure."""
+"""Errors of the API server as types; `retriable` says what the caller may hope for. Pure."""
 
 from __future__ import annotations
 
@@ -94,6 +94,10 @@ def error_for(status: int, body: bytes, *, retry_after_s: float | None = None) -
     except msgspec.DecodeError:
         answer = _Status(message=body[:200].decode("utf-8", "replace"))
     kind = _BY_STATUS.get(status, ApiError)
+    # Server-side apply answers a manifest with an unknown field or a wrong type with 500 and no
+    # reason (seen with 1.36): it is as invalid as where a create would get 400.
+    if status == 500 and answer.message.startswith("failed to create typed patch object"):
+        kind = InvalidError
     if status == 409 and answer.reason == "AlreadyExists":
         kind = AlreadyExistsError
     message = answer.message or f"the API server answered {status}"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
@@ -45,7 +45,7 @@ class ListWatchClient(Protocol):
         *,
         label_selector: str = "",
         resource_version: str = "",
-    ) -> AsyncIterator[ListPage]:
+    ) -> AsyncGenerator[ListPage, None]:
         """The pages of one consistent list."""
         ...
 
@@ -160,18 +160,20 @@ class Informer(Generic[T]):
     async def _list(self, request: ListRequest) -> Listed:
         selection, version = self._selection, ""
         objects: list[T] = []
-        async for page in self._client.list_pages(
+        listing = self._client.list_pages(
             selection.resource,
             selection.namespace,
             label_selector=selection.label_selector,
             resource_version=request.resource_version,
-        ):
-            self._heard()
-            version = page.resource_version
-            for item in page.items:
-                objects.append(self._decoded(item))
-                if len(objects) % _BATCH == 0:
-                    await asyncio.sleep(0)
+        )
+        async with aclosing(listing) as pages:
+            async for page in pages:
+                self._heard()
+                version = page.resource_version
+                for item in page.items:
+                    objects.append(self._decoded(item))
+                    if len(objects) % _BATCH == 0:
+                        await asyncio.sleep(0)
         for change in self._writer.replace(objects):
             self._tell(change)
         return Listed(version)

@@ -7,8 +7,9 @@ means. Callers get values or an ApiError; who retries is decided in `runner` and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from typing import Annotated
 
 import msgspec
 from msgspec import Raw
@@ -50,7 +51,8 @@ class ListPage(msgspec.Struct, frozen=True):
 
 
 class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str
+    # Watching from "" would mean "from any time": a list without a version is of no use.
+    resource_version: Annotated[str, msgspec.Meta(min_length=1)]
     continue_: str = msgspec.field(default="", name="continue")
 
 
@@ -118,7 +120,7 @@ class KubeClient:
         *,
         label_selector: str = "",
         resource_version: str = "",
-    ) -> AsyncIterator[ListPage]:
+    ) -> AsyncGenerator[ListPage, None]:
         """A consistent list, in pages of 500 for a quorum read, else in one.
 
         Every item has its `apiVersion` and `kind`, which the API server leaves out of the lists

@@ -173,7 +173,16 @@ async def test_a_list_of_nothing_may_be_null() -> None:
     assert await pages(client(ScriptedTransport(body))) == [("1", [])]
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"items":[]}', b'{"metadata":{},"items":[]}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"items":[]}',
+        b'{"metadata":{},"items":[]}',
+        b'{"metadata":{"resourceVersion":""}}',
+    ],
+)
 async def test_an_answer_that_is_no_list_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedError):
         await pages(client(ScriptedTransport(body)))

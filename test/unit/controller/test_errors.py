@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from controller.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    InvalidError,
+    NotFoundError,
+    ThrottledError,
+    UnauthorizedError,
+    error_for,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, InvalidError),
+        (401, UnauthorizedError),
+        (403, ForbiddenError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (410, GoneError),
+        (422, InvalidError),
+        (429, ThrottledError),
+        (500, ApiError),
+        (503, ApiError),
+    ],
+)
+def test_a_status_is_an_error_of_its_own_type(status: int, kind: type[ApiError]) -> None:
+    body = msgspec.json.encode({"kind": "Status", "reason": "Because", "message": "It is so."})
+    error = error_for(status, body, retry_after_s=3.0)
+    assert type(error) is kind
+    assert (str(error), error.status, error.reason) == ("It is so.", status, "Because")
+    assert error.retry_after_s == 3.0
+
+
+def test_a_name_that_is_taken_is_told_from_a_conflict() -> None:
+    error = error_for(409, b'{"reason":"AlreadyExists","message":"there"}')
+    assert type(error) is AlreadyExistsError
+
+
+@pytest.mark.parametrize("what", [".bogus: field not declared in schema", ".a: expected string"])
+def test_a_manifest_that_apply_cannot_read_is_invalid_and_not_retried(what: str) -> None:
+    message = f"failed to create typed patch object (shop/a; /v1, Kind=ConfigMap): {what}"
+    error = error_for(500, msgspec.json.encode({"message": message}))
+    assert type(error) is InvalidError
+    assert not error.retriable
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the API server answered 502"),
+        (b"<html>Bad Gateway", "<html>Bad Gateway"),
+        (b"[]", "[]"),
+        (b"\xff", "\ufffd"),
+        (b"{}", "the API server answered 502"),
+    ],
+)
+def test_an_answer_that_is_no_status_is_an_error_all_the_same(body: bytes, message: str) -> None:
+    assert str(error_for(502, body)) == message
