@@ -18,6 +18,7 @@ from fakes.waiting import pause
 CONTROLLERS = "system:serviceaccount:kube-system:"
 WRITING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 LONGEST_LINE_BYTES = 1 << 20
+SETTLED_WITHIN_S = 30.0
 HOUSEKEEPING = frozenset({"leases", "events"})
 """Written all the time, about nothing that a cluster consists of."""
 
@@ -35,6 +36,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     code: int
     uri: str
+    forbidden: bool
+    """RBAC does not allow it (admission answers 403 as well, e.g. in a namespace that goes)."""
 
     @property
     def is_write(self) -> bool:
@@ -74,6 +77,7 @@ class _Entry(msgspec.Struct, frozen=True, rename="camel"):
     user_agent: str = ""
     object_ref: _Object = _Object()
     response_status: _Answer = _Answer()
+    annotations: dict[str, str] = {}
 
 
 def call(line: bytes) -> Call | None:
@@ -95,6 +99,7 @@ def call(line: bytes) -> Call | None:
         name=target.name,
         code=entry.response_status.code,
         uri=entry.request_uri,
+        forbidden=entry.annotations.get("authorization.k8s.io/decision") == "forbid",
     )
 
 
@@ -126,15 +131,18 @@ class AuditLog:
         """The calls that change objects, Leases and Events apart; refused ones too."""
         return [one for one in self.calls(since, user=user, namespace=namespace) if one.is_write]
 
-    def settled(self, *, quiet_s: float = 0.5, within_s: float = 30.0, namespace: str = "") -> int:
-        """Wait until nobody has written anything for `quiet_s`; returns the mark of that moment."""
-        deadline = time.monotonic() + within_s
+    def settled(self, *, quiet_s: float = 0.5, user: str = "", namespace: str = "") -> int:
+        """Wait until nothing was written for `quiet_s`; returns the mark of that moment.
+
+        By this user (anybody), in this namespace (anywhere).
+        """
+        deadline = time.monotonic() + SETTLED_WITHIN_S
         mark, quiet_since = self.mark(), time.monotonic()
         while time.monotonic() - quiet_since < quiet_s:
             assert time.monotonic() < deadline, f"never quiet: {_shown(self.writes(mark))}"
             pause(0.05)
             here = self.mark()
-            if self.writes(mark, namespace=namespace):
+            if self.writes(mark, user=user, namespace=namespace):
                 quiet_since = time.monotonic()
             mark = here
         return mark

@@ -1,8 +1,9 @@
-"""The operator as a process of its own, with its own kubeconfig, ports and log file."""
+"""The operator as a process of its own, with its own account, kubeconfig, ports and log file."""
 
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from fakes.control_plane import ROOT
+from fakes.control_plane import ROOT, ControlPlane, kubeconfig
 from fakes.waiting import eventually
 
 GRACE_S = 15.0
@@ -34,6 +35,7 @@ class OperatorProcess:
 
     def __init__(self, kubeconfig: Path, log: Path, *arguments: str) -> None:
         self._log = log
+        self._asked_to_end = False
         self._metrics_port, self._probe_port = free_ports(2)
         command = [sys.executable, "-m", "reconcilers", "--kubeconfig", str(kubeconfig)]
         command += ["--metrics-port", str(self._metrics_port)]
@@ -53,6 +55,11 @@ class OperatorProcess:
     def exit_code(self) -> int | None:
         """The exit status; None while it runs."""
         return self._process.poll()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended of itself."""
+        return self.exit_code is not None and not self._asked_to_end
 
     def is_ready(self) -> bool:
         """Whether /readyz says so now."""
@@ -81,6 +88,7 @@ class OperatorProcess:
     def terminate(self, *, within_s: float = GRACE_S) -> int:
         """SIGTERM, and its exit status; one that does not end in time is killed and an error."""
         if self.exit_code is None:
+            self._asked_to_end = True
             self._process.send_signal(signal.SIGTERM)
         try:
             return self._process.wait(within_s)
@@ -90,6 +98,7 @@ class OperatorProcess:
 
     def kill(self) -> None:
         """SIGKILL: nothing of it is left to say good-bye."""
+        self._asked_to_end = True
         self._process.kill()
         self._process.wait()
 
@@ -114,6 +123,43 @@ class OperatorProcess:
             stream.seek(since)
             lines = stream.read().decode("utf-8", "replace").splitlines()
         return "\n".join(lines[-count:])
+
+
+class Operators:
+    """Starts operators, one at a time, for two would be two writers."""
+
+    def __init__(self, plane: ControlPlane, token: str, folder: Path) -> None:
+        self._plane = plane
+        self._token = token
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._started: list[OperatorProcess] = []
+
+    def start(
+        self, *arguments: str, server: str | None = None, wait: bool = True
+    ) -> OperatorProcess:
+        """An operator that is ready (or not, without `wait`); it asks `server`, or directly."""
+        assert all(one.exit_code is not None for one in self._started), "one runs already"
+        number = next(self._numbers)
+        authority = None if server else self._plane.authority
+        path = self._folder / f"operator-{number}.kubeconfig"
+        config = kubeconfig(server or self._plane.server, self._token, authority)
+        path.write_text(json.dumps(config), encoding="utf-8")
+        started = OperatorProcess(path, self._folder / f"operator-{number}.log", *arguments)
+        self._started.append(started)
+        if wait:
+            started.wait_ready()
+        return started
+
+    def end(self) -> list[OperatorProcess]:
+        """End the one that runs, in time and with status 0; returns all since the last `end`."""
+        ended, self._started = self._started, []
+        for one in ended:
+            assert not one.crashed, f"it ended with {one.exit_code}\n{one.tail()}"
+            if one.exit_code is None:
+                code = one.terminate()
+                assert code == 0, f"SIGTERM ended it with {code}\n{one.tail()}"
+        return ended
 
 
 def _log_line(line: bytes) -> LogLine:

@@ -8,28 +8,22 @@ the test (`operators.start`); two at a time would be two writers, so that is ref
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import yaml
 
 from fakes.audit_log import AuditLog
-from fakes.control_plane import ROOT, ControlPlane, kubeconfig, kubectl_in
+from fakes.control_plane import ControlPlane, kubectl_in
 from fakes.control_plane import control_plane as running_control_plane
+from fakes.installation import OPERATOR, install_crds, operator_token
 from fakes.kubelet import Kubelet
 from fakes.kubelet import kubelet as running_kubelet
-from fakes.operator_process import OperatorProcess
-from fakes.waiting import eventually
-from fakes.witness import Object, Place, Witness
-
-ACCOUNT = "rocketmq-operator"
-OPERATOR = f"system:serviceaccount:{ACCOUNT}:{ACCOUNT}"
-"""The user that the audit log shows for the operator."""
+from fakes.operator_process import LogLine, OperatorProcess, Operators
+from fakes.witness import Place, Witness
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -38,6 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "allows_errors: the operator may log errors, for the test makes it fail"
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # They judge what the others made the operator do; a plug-in may have shuffled all of them.
+    items.sort(key=lambda item: item.path.name == "test_rights.py")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,63 +77,9 @@ def audit(control_plane: ControlPlane) -> AuditLog:
 
 
 @pytest.fixture(scope="session")
-def apply_crds(witness: Witness) -> Callable[[], None]:
-    """Installs what manifests/crds has, and waits until it is served."""
-
-    def apply() -> None:
-        names = [witness.apply(crd)["metadata"]["name"] for crd in crds()]
-        for name in names:
-            eventually(lambda name=name: _assert_served(witness, name))
-
-    return apply
-
-
-@pytest.fixture(scope="session")
-def custom_resources(apply_crds: Callable[[], None]) -> None:
+def custom_resources(witness: Witness) -> None:
     """The CRDs are installed."""
-    apply_crds()
-
-
-def crds() -> list[Object]:
-    """The manifests of the CRDs."""
-    paths = sorted((ROOT / "manifests" / "crds").glob("rocketmq.apache.org_*.yaml"))
-    return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths]
-
-
-def _assert_served(witness: Witness, name: str) -> None:
-    crd = witness.get("CustomResourceDefinition", "", name)
-    conditions = {one["type"]: one["status"] for one in crd.get("status", {}).get("conditions", ())}
-    assert conditions.get("Established") == "True", f"{name}: {conditions}"
-    group, version = crd["spec"]["group"], crd["spec"]["versions"][0]["name"]
-    served = witness.request("GET", f"/apis/{group}/{version}")["resources"]
-    assert crd["spec"]["names"]["plural"] in {one["name"] for one in served}
-
-
-@pytest.fixture(scope="session")
-def token(witness: Witness) -> str:
-    """A token of the operator's account, which has the rights of manifests/rbac and no others."""
-    for manifest in (
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACCOUNT}},
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": ACCOUNT, "namespace": ACCOUNT},
-        },
-        rbac("role.yaml"),
-        rbac("role_binding.yaml"),
-    ):
-        witness.apply(manifest)
-    path = f"/api/v1/namespaces/{ACCOUNT}/serviceaccounts/{ACCOUNT}/token"
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
-    answer = witness.request("POST", path, body={**request, "spec": {"expirationSeconds": 7200}})
-    return str(answer["status"]["token"])
-
-
-def rbac(file: str) -> Object:
-    """One of the manifests of the operator's rights."""
-    text = (ROOT / "manifests" / "rbac" / file).read_text(encoding="utf-8")
-    manifest: Object = yaml.safe_load(text)
-    return manifest
+    install_crds(witness)
 
 
 @pytest.fixture
@@ -152,6 +98,15 @@ def other_place(
     """A second namespace."""
     with _namespace(request, control_plane, witness) as made:
         yield made
+
+
+@pytest.fixture
+def places(
+    request: pytest.FixtureRequest, control_plane: ControlPlane, witness: Witness, kubelet: Kubelet
+) -> Iterator[Callable[[], Place]]:
+    """As many namespaces as the test asks for."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(_namespace(request, control_plane, witness))
 
 
 _NUMBERS = itertools.count(1)
@@ -185,60 +140,26 @@ def _objects(place: Place) -> str:
     return yaml.safe_dump_all(found)
 
 
-class Operators:
-    """Starts operators, one at a time, and ends what is left of them."""
-
-    def __init__(self, plane: ControlPlane, token: str, folder: Path) -> None:
-        self._plane = plane
-        self._token = token
-        self._folder = folder
-        self._numbers = itertools.count(1)
-        self._running: OperatorProcess | None = None
-
-    def start(
-        self, *arguments: str, server: str | None = None, wait: bool = True
-    ) -> OperatorProcess:
-        """An operator that is ready (or not, without `wait`); it asks `server`, or directly."""
-        assert self._running is None or self._running.exit_code is not None, "one runs already"
-        number = next(self._numbers)
-        authority = None if server else self._plane.authority
-        path = self._folder / f"operator-{number}.kubeconfig"
-        config = kubeconfig(server or self._plane.server, self._token, authority)
-        path.write_text(json.dumps(config), encoding="utf-8")
-        log = self._folder / f"operator-{number}.log"
-        self._running = OperatorProcess(path, log, *arguments)
-        if wait:
-            self._running.wait_ready()
-        return self._running
-
-    def end(self) -> None:
-        """End the one that runs: it must do so in time and with status 0."""
-        running, self._running = self._running, None
-        if running is not None and running.exit_code is None:
-            code = running.terminate()
-            assert code == 0, f"the operator ended with {code}\n{running.tail()}"
-
-    def log(self) -> str:
-        """The last lines of the one that runs or ran last."""
-        return self._running.tail() if self._running else ""
-
-
 @pytest.fixture(scope="session")
 def _operators(
-    control_plane: ControlPlane, token: str, tmp_path_factory: pytest.TempPathFactory
+    control_plane: ControlPlane, witness: Witness, tmp_path_factory: pytest.TempPathFactory
 ) -> Operators:
-    return Operators(control_plane, token, tmp_path_factory.mktemp("operator"))
+    folder = tmp_path_factory.mktemp("operator")
+    return Operators(control_plane, operator_token(witness), folder)
 
 
 @pytest.fixture
 def operators(
-    request: pytest.FixtureRequest, _operators: Operators, custom_resources: None
+    request: pytest.FixtureRequest, _operators: Operators, custom_resources: None, audit: AuditLog
 ) -> Iterator[Operators]:
     """For tests about the operator's own life: they start it, and say what may be in its log."""
+    mark = audit.mark()
     yield _operators
+    started = _operators.end()
     if request.node.stash.get(_FAILED, False):
-        request.node.add_report_section("teardown", "operator log", _operators.log())
-    _operators.end()
+        for number, one in enumerate(started, 1):
+            request.node.add_report_section("teardown", f"operator log {number}", one.tail())
+    _assert_behaved(request, audit, mark, [line for one in started for line in one.errors()])
 
 
 @pytest.fixture(scope="module")
@@ -251,17 +172,21 @@ def _shared_operator(_operators: Operators, custom_resources: None) -> Iterator[
 def operator(
     request: pytest.FixtureRequest, _shared_operator: OperatorProcess, audit: AuditLog
 ) -> Iterator[OperatorProcess]:
-    """The operator of this file's tests; no test may make it log an error, nor be refused rights.
-
-    A test that does so on purpose has the mark `allows_errors`.
-    """
+    """The operator of this file's tests."""
     log_mark, audit_mark = _shared_operator.log_mark(), audit.mark()
     yield _shared_operator
     if request.node.stash.get(_FAILED, False):
         tail = _shared_operator.tail(since=log_mark)
         request.node.add_report_section("teardown", "operator log", tail)
     assert _shared_operator.exit_code is None, f"it ended\n{_shared_operator.tail()}"
-    refused = [one for one in audit.calls(audit_mark, user=OPERATOR) if one.code in (401, 403)]
-    assert not refused, [str(one) for one in refused]
+    _assert_behaved(request, audit, audit_mark, _shared_operator.errors(log_mark))
+
+
+def _assert_behaved(
+    request: pytest.FixtureRequest, audit: AuditLog, since: int, errors: list[LogLine]
+) -> None:
+    """No test may make the operator overstep its rights, nor (without the mark) log an error."""
+    refused = [str(one) for one in audit.calls(since, user=OPERATOR) if one.forbidden]
+    assert refused == []
     if request.node.get_closest_marker("allows_errors") is None:
-        assert _shared_operator.errors(log_mark) == []
+        assert errors == []

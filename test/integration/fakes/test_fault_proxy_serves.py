@@ -11,6 +11,7 @@ import pytest
 
 from fakes.control_plane import ControlPlane, kubeconfig
 from fakes.fault_proxy import Answer, CutMidLine, Delay, FaultProxy, Freeze, asking, fault_proxy
+from fakes.installation import token
 from fakes.witness import Place, Refused, Witness
 
 READER = "proxy-reader"
@@ -33,9 +34,7 @@ def reader_token(witness: Witness) -> str:
     }
     witness.apply(account)
     witness.apply(binding)
-    path = f"/api/v1/namespaces/default/serviceaccounts/{READER}/token"
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    return str(witness.request("POST", path, body=request)["status"]["token"])
+    return token(witness, "default", READER)
 
 
 @pytest.fixture
