@@ -93,6 +93,7 @@ def _server(cr: Broker, member: names.Member, config_hash: str) -> Server:
             *((names.USER_CONFIG_DIRECTORY,) if user_config else ()),
         ),
         ports=_PORTS,
+        pod_fields=("POD_IP", "HOST_IP"),
         environment=_identity(cr, member),
         config_map=names.brokers(cr_name),
         config_hash=config_hash,

@@ -56,6 +56,7 @@ def _server(cr: NameService) -> Server:
         image=cr.spec.name_service_image,
         command=("bash", start, names.CONFIG_DIRECTORY, names.RUN_DIRECTORY),
         ports=_PORTS,
+        pod_fields=("POD_NAME",),
         environment={},
         config_map=names.name_server_config(name),
         config_hash=name_server_config_hash(cr),

@@ -32,8 +32,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     command: tuple[str, ...]
     ports: dict[str, int]
+    pod_fields: tuple[str, ...]
+    """Variables that hold a field of the pod, of those in `_POD_FIELDS`."""
     environment: dict[str, str]
-    """Who the server is; values may name POD_IP, HOST_IP and POD_NAME as `$(POD_IP)`."""
+    """Who the server is; values may name a pod field as `$(POD_IP)`."""
     config_map: str
     config_hash: str
     user_volumes: tuple[Manifest, ...] = ()
@@ -159,7 +161,7 @@ def _volumes(server: Server) -> list[Manifest]:
 def _environment(spec: WorkloadSpec, server: Server) -> list[Manifest]:
     """Ours, then the user's; a variable of ours that says who the server is cannot be replaced."""
     own = [
-        *(_from_field(name, path) for name, path in _DOWNWARD.items()),
+        *(_from_field(name) for name in server.pod_fields),
         # The API server leaves an empty value out: sent, it would differ for ever.
         *({"name": name, "value": value} for name, value in server.environment.items() if value),
         *java_environment(spec, server.role),
@@ -168,11 +170,11 @@ def _environment(spec: WorkloadSpec, server: Server) -> list[Manifest]:
     return own + [dict(variable) for variable in spec.env if variable.get("name") not in taken]
 
 
-_DOWNWARD = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP", "HOST_IP": "status.hostIP"}
+_POD_FIELDS = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP", "HOST_IP": "status.hostIP"}
 
 
-def _from_field(name: str, path: str) -> Manifest:
-    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+def _from_field(name: str) -> Manifest:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": _POD_FIELDS[name]}}}
 
 
 def _resources(spec: WorkloadSpec) -> Manifest:
@@ -238,7 +240,7 @@ def _init_containers(spec: WorkloadSpec, server: Server) -> Sequence[Manifest]:
                 owner,
                 *(mount["mountPath"] for mount in mounts),
             ],
-            "env": [_from_field("POD_NAME", _DOWNWARD["POD_NAME"])],
+            "env": [_from_field(name) for name in server.pod_fields],
             "resources": _resources(spec),
             "securityContext": {
                 "runAsUser": 0,

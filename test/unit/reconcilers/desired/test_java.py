@@ -1,0 +1,76 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reconcilers.desired.java import java_environment, memory_problem, quantity_bytes
+from rocketmq.memory import GIB, MIB
+
+Make = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "size"),
+    [
+        (1024, 1024),
+        ("8Gi", 8 * GIB),
+        ("1.5Gi", GIB * 3 // 2),
+        ("512Mi", 512 * MIB),
+        ("500M", 500_000_000),
+        ("1e9", 1_000_000_000),
+        ("1E3", 1000),
+        ("1E", 10**18),
+        ("128974848000m", 128_974_848),
+        ("4k", 4000),
+        ("2Ki", 2048),
+    ],
+)
+def test_quantities_of_memory(quantity: int | str, size: int) -> None:
+    assert quantity_bytes(quantity) == size
+
+
+@pytest.mark.parametrize("quantity", ["", "Gi", "1 GB", "1Q", "1..2Gi"])
+def test_what_is_no_quantity_is_refused(quantity: str) -> None:
+    with pytest.raises((ValueError, ArithmeticError)):
+        quantity_bytes(quantity)
+
+
+def variables(cr: Any) -> dict[str, str]:
+    return {entry["name"]: entry["value"] for entry in java_environment(cr.spec, "broker")}
+
+
+def test_the_heap_follows_the_limit(broker: Make) -> None:
+    small, large = (
+        variables(broker(resources={"limits": {"memory": memory}})) for memory in ("1Gi", "8Gi")
+    )
+    assert small["OPERATOR_JVM_HEAP"].startswith("-Xms352m -Xmx352m")
+    assert large["OPERATOR_JVM_HEAP"].startswith("-Xms3496m -Xmx3496m")
+
+
+def test_java_8_takes_the_options_of_java_17(broker: Make) -> None:
+    options = variables(broker())["OPERATOR_JVM_OPTIONS"].split()
+    assert options[0] == "-XX:+IgnoreUnrecognizedVMOptions"
+    assert "-Duser.home=/home/rocketmq" in options
+
+
+@pytest.mark.parametrize(
+    ("memory", "env", "refused"),
+    [
+        (None, [], False),
+        ("0", [], False),
+        ("no quantity", [], False),
+        ("384Mi", [], False),
+        ("383Mi", [], True),
+        ("128Mi", [{"name": "JAVA_OPT_EXT", "value": "-Xmx64m"}], False),
+        ("128Mi", [{"name": "BROKER_MEM", "valueFrom": {"configMapKeyRef": {}}}], False),
+        ("128Mi", [{"name": "OTHER", "value": "-Xmx64m"}], True),
+    ],
+)
+def test_a_limit_that_is_too_small_is_refused_unless_the_user_sets_the_heap(
+    memory: str | None, env: list[dict[str, Any]], refused: bool, broker: Make
+) -> None:
+    limits = {} if memory is None else {"memory": memory}
+    message = memory_problem(broker(env=env, resources={"limits": limits}).spec, "broker")
+    assert (message is not None) == refused
+    if message is not None:
+        assert "write at least 384Mi" in message
