@@ -246,26 +246,22 @@ async def apply_status(
     """Write the status if it is not what was observed; whether it was written.
 
     Times count as content: whoever computes a status keeps old times (`merge_conditions`). An
-    object that is gone, or replaced by one of the same name, is no error.
+    object that is gone is no error. One of the same name that has replaced it gets this status
+    until its own reconcile: the API server heeds no uid in a status.
     """
     encoded = _without_nulls(msgspec.to_builtins(status))
     if encoded == _without_nulls(msgspec.to_builtins(before)):
         return False
-    identity = {"namespace": metadata.namespace, "name": metadata.name, "uid": metadata.uid}
     manifest = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": identity,
+        "metadata": {"namespace": metadata.namespace, "name": metadata.name},
         "status": encoded,
     }
     try:
         await client.apply(resource, manifest, subresource="status", field_manager=STATUS_MANAGER)
     except NotFoundError:
         return False
-    except (ConflictError, InvalidError) as error:
-        if _means_other_object(error):
-            return False
-        raise
     return True
 
 
