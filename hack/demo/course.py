@@ -32,9 +32,9 @@ spec:
       command: [sh, -c]
       args:
         - >-
-          message-client send --namesrv "{name_servers}" --topic {topic} --count {count} &&
-          message-client receive --namesrv "{name_servers}" --topic {topic} --group {topic}-reader
-          --count {count} --timeout 120
+          sh message-client send --namesrv "{name_servers}" --topic {topic} --count {count} &&
+          sh message-client receive --namesrv "{name_servers}" --topic {topic}
+          --group {topic}-reader --count {count} --timeout 120
 """
 
 
@@ -92,6 +92,13 @@ class Demo:
                     digest.update(str(file.relative_to(self._root)).encode() + file.read_bytes())
         return digest.hexdigest()[:12]
 
+    def _version(self, name: str) -> str:
+        pinned = (self._root / "hack" / "versions.env").read_text(encoding="utf-8")
+        found = re.search(rf"^{name}=(\S+)$", pinned, re.MULTILINE)
+        if found is None:
+            raise DemoError(f"{name} is missing in hack/versions.env")
+        return found[1]
+
     def _apply(self, kubectl: Kubectl) -> None:
         for sample in SAMPLES:
             path = self._root / "config" / "samples" / sample
@@ -116,7 +123,7 @@ class Demo:
     def _messages_through(self, kubectl: Kubectl) -> str:
         status = kubectl.json("-n", NAMESPACE, "get", "nameservice", "name-service")["status"]
         manifest = CLIENT.format(
-            image=cluster_tool(self._root, "image", "client", "--print-name"),
+            image=f"docker.io/rocketmq-operator/message-client:{self._version('ROCKETMQ_VERSION')}",
             name_servers=";".join(status["nameServers"]),
             topic=f"demo-{int(time.time())}",
             count=self._messages,
