@@ -113,6 +113,9 @@ class Line(msgspec.Struct, frozen=True):
     message: str = ""
     noop: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.ref}: {self.message}" if self.message else f"{self.ref}: {self.action}"
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """What came of a plan, one line an object."""

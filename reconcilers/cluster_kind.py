@@ -31,6 +31,7 @@ from controller.events import Event, EventRecorder, Regarding
 from controller.objects import Desired, ObjectMeta, OwnerReference, Resource, Undecodable
 from controller.reconcile import Request, Result, Terminal
 from reconcilers.api.broker import Broker
+from reconcilers.api.meta import Status
 from reconcilers.api.name_service import NameService
 from reconcilers.api.validation import problems
 from reconcilers.desired.java import memory_problem
@@ -93,7 +94,7 @@ class CustomResource(Protocol):
 
 CR = TypeVar("CR", bound=CustomResource)
 F = TypeVar("F")
-S = TypeVar("S", bound=msgspec.Struct)
+S = TypeVar("S", bound=Status)
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,7 +207,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
     ) -> None:
         await apply_status(self._tools.client, self.resource, metadata, status, before)
         regarding = Regarding.of(self.resource, metadata)
-        for notice in notices(_conditions(before), _conditions(status), writes):
+        for notice in notices(before.conditions, status.conditions, writes):
             self._tools.events.record(
                 Event(regarding, notice.type, notice.reason, RECONCILE, notice.note)
             )
@@ -220,11 +221,6 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             controller=True,
             block_owner_deletion=True,
         )
-
-
-def _conditions(status: msgspec.Struct) -> Sequence[Condition]:
-    conditions: Sequence[Condition] = getattr(status, "conditions", ())
-    return conditions
 
 
 def _requeue_after_s(outcome: Outcome) -> float | None:

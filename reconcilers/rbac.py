@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
+from controller.events import EVENTS
 from controller.objects import Manifest
 from reconcilers.api.kinds import DEFINITIONS
 from reconcilers.api.kube import (
     CONFIG_MAP,
-    EVENT,
     POD,
     POD_DISRUPTION_BUDGET,
     SERVICE,
@@ -81,8 +81,8 @@ RULES = (
         reason="Where they run and whether they serve.",
     ),
     Rule(
-        group=EVENT.group,
-        resources=(EVENT.plural,),
+        group=EVENTS.group,
+        resources=(EVENTS.plural,),
         verbs=("create", "patch"),
         reason="Tells users what was done and why something was not.",
     ),

@@ -15,8 +15,8 @@ from reconcilers.api.meta import (
     MAX_STATEFUL_SET_NAME,
     VERSION,
     WORKLOAD_RULES,
-    Conditions,
     LocalObjectReference,
+    Status,
     Volume,
     WorkloadSpec,
 )
@@ -111,11 +111,9 @@ class BrokerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: Annotated[str, Meta(description="Why it is not ready.")] = ""
 
 
-class BrokerStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class BrokerStatus(Status, frozen=True, kw_only=True):
     """What was seen."""
 
-    observed_generation: Annotated[int, Meta(description="Generation of the spec seen last.")] = 0
-    conditions: Conditions = ()
     size: Annotated[int, Meta(description="Groups whose master exists.")] = 0
     brokers_total: Annotated[int, Meta(description="Brokers that should run.")] = 0
     brokers_ready: Annotated[int, Meta(description="Brokers that serve and are registered.")] = 0

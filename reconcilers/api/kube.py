@@ -17,7 +17,6 @@ CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
-EVENT = Resource("events.k8s.io", "v1", "events", "Event")
 
 
 class PodCondition(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):

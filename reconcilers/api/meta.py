@@ -47,6 +47,14 @@ Conditions = Annotated[
 ]
 """The conditions of a status, one of each type."""
 
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What every status says."""
+
+    observed_generation: Annotated[int, Meta(description="Generation of the spec seen last.")] = 0
+    conditions: Conditions = ()
+
+
 # `name` and `value` are spelt out because an unquoted `value: 1` or a missing name would otherwise
 # be found only when the pods are applied.
 EnvVar = Annotated[

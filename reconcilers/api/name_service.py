@@ -14,7 +14,7 @@ from reconcilers.api.meta import (
     MAX_STATEFUL_SET_NAME,
     VERSION,
     WORKLOAD_RULES,
-    Conditions,
+    Status,
     WorkloadSpec,
 )
 
@@ -37,11 +37,9 @@ class NameServiceSpec(WorkloadSpec, frozen=True, kw_only=True):
     ] = None
 
 
-class NameServiceStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class NameServiceStatus(Status, frozen=True, kw_only=True):
     """What was seen."""
 
-    observed_generation: Annotated[int, Meta(description="Generation of the spec seen last.")] = 0
-    conditions: Conditions = ()
     replicas: Annotated[int, Meta(description="Pods that exist.")] = 0
     ready_replicas: Annotated[int, Meta(description="Pods that serve.")] = 0
     selector: Annotated[str, Meta(description="Label selector of the pods.")] = ""
