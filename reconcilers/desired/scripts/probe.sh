@@ -33,8 +33,8 @@ read_number() {
   done
 }
 
-# ask HOST PORT CODE: sends a request without parameters; the answer's code in $code, and its body
-# in $body. Returns 1 when there is no answer.
+# ask HOST PORT CODE: sends a request without parameters; the answer's code in $code. What is left to
+# read is its body, of $body_length bytes. Returns 1 when there is no answer.
 ask() {
   local header lengths total header_length kind i raw=''
   printf -v header '{"code":%d,"language":"OTHER","version":0,"opaque":1,"flag":0}' "$3"
@@ -52,10 +52,7 @@ ask() {
     read_number 2 && code=$number
     for ((i = 2; i < header_length; i++)); do read_byte || return 1; done
   fi
-  body=''
-  ((total - 4 - header_length == 0)) ||
-    IFS= read -r -N $((total - 4 - header_length)) -t "$READ_TIMEOUT_S" body <&3 || return 1
-  exec 3>&-
+  body_length=$((total - 4 - header_length))
 }
 
 # setting KEY: the last value of KEY in the broker's configuration, into $value.
@@ -69,10 +66,11 @@ setting() {
 
 # listed NAME_SERVER: whether it answers and lists this broker.
 listed() {
-  local host=${1%:*}
+  local host=${1%:*} body
   host=${host#[} host=${host%]}
-  ask "$host" "${1##*:}" 106 || return 1
-  [[ $code == 0 && $body =~ \""$broker_name"\":\{[^\}]*\""$address"\" ]]
+  ask "$host" "${1##*:}" 106 && [ "$code" = 0 ] || return 1
+  IFS= read -r -N "$body_length" -t "$READ_TIMEOUT_S" body <&3 || return 1
+  [[ $body =~ \""$broker_name"\":\{[^\}]*\""$address"\" ]]
 }
 
 not_ready() {
@@ -89,6 +87,7 @@ broker_ready() {
   local broker_name address port name_servers server answer pids='' waiting=0
   setting listenPort && port=$value
   ask 127.0.0.1 "$port" 28 || not_ready "port $port does not answer"
+  exec 3>&-
   setting brokerName && broker_name=$value
   setting brokerIP1 && address=$value:$port
   setting namesrvAddr && name_servers=$value
