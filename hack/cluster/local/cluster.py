@@ -35,7 +35,7 @@ READY_SECONDS = 180.0
 NODE_IMAGES = ("pause", "busybox")
 
 # IPC and UTS too: a pod on the host's network would otherwise have the machine's name.
-NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork")
+NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
 
 
 def up(
@@ -81,13 +81,14 @@ def _start(
 ) -> None:
     with phase(name, "starting", "ready"):
         plan = _reserve(name, run)
-        node = Node(name, plan, cluster_folder(name), host.cgroup_name(name))
+        folder = cluster_folder(name)
+        node = Node(name, plan, folder, host.cgroup_name(name), snapshotter(folder))
         place = place_of(node.folder, plan)
         write_files(node, place, versions, run)
         components = [
             *control_plane(programs, place, node),
             *node_programs(programs, place, node),
-            *image_imports(_joined(node, archives)),
+            *image_imports(_joined(node, archives), node.snapshotter),
             *first_steps(programs["kubectl"], place, node),
         ]
         file = node.folder / "components.json"
@@ -128,6 +129,7 @@ def _reserve(name: str, run: Runner) -> Plan:
 def _enter_namespaces(node: Node, run: Runner) -> processes.Process:
     host.make_cgroups(node.name)
     outer = processes.start_in_background(node.folder, "node", NAMESPACES)
+    processes.record(node.folder, "outer", outer)
     if not wait_for(lambda: host.child_of(outer.pid) is not None, 5):
         raise ClusterError("unshare failed", node.folder / "logs" / "supervisor.log")
     supervisor = processes.identify(host.child_of(outer.pid) or 0)
@@ -159,10 +161,12 @@ def _lock_file(name: str) -> Path:
 def remove(name: str, run: Runner) -> None:
     """End the node's first process, and with it all others; remove link, groups and folder."""
     folder = cluster_folder(name)
-    supervisor = processes.recorded(folder, "supervisor")
-    # The data go too, so nobody has to be asked to stop in order.
-    if supervisor is not None and not processes.end(supervisor, signal.SIGKILL, 20):
-        raise ClusterError(f"process {supervisor.pid} of {name} does not end")
+    # The data go too, so nobody has to be asked to stop in order. The outer process takes the
+    # other with it: an `up` that was interrupted may have written down only that one.
+    for role in ("supervisor", "outer"):
+        process = processes.recorded(folder, role)
+        if process is not None and not processes.end(process, signal.SIGKILL, 20):
+            raise ClusterError(f"process {process.pid} of {name} does not end")
     if (folder / "cluster.json").exists():
         settings = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
         host.remove_link(Plan(settings["index"]), run)
@@ -214,7 +218,13 @@ def load(name: str, archives: Sequence[Path], run: Runner) -> None:
     """Bring image archives into a running cluster."""
     for archive in archives:
         with phase(name, f"loading {archive.name}", "loaded"):
-            run(_fed_from(archive, inside(name, import_command("-"))))
+            command = import_command("-", snapshotter(cluster_folder(name)))
+            run(_fed_from(archive, inside(name, command)))
+
+
+def snapshotter(folder: Path) -> str:
+    """Return how containerd keeps layers: an overlay cannot lie on another one."""
+    return "native" if host.file_system_of(folder, host.read_mounts()) == "overlay" else "overlayfs"
 
 
 def _fed_from(file: Path, command: Call) -> Call:

@@ -49,7 +49,7 @@ def rendered(
     network = node.folder / "cni"
     return {
         "audit-policy.json": render_audit_policy(),
-        "containerd.toml": render_containerd(programs, network, pause, "overlayfs"),
+        "containerd.toml": render_containerd(programs, network, pause, node.snapshotter),
         "cni/pods.conflist": render_cni(node.plan, versions["CNI_VERSION"]),
         "kubelet.json": render_kubelet(node),
         "kube-proxy.json": render_kube_proxy(node, place.kubeconfig("proxy")),

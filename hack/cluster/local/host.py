@@ -116,6 +116,17 @@ def mounts_below(folder: Path, mounts: str) -> list[str]:
     return sorted(inside, key=len, reverse=True)
 
 
+def file_system_of(folder: Path, mounts: str) -> str:
+    """Return the type of the file system that `folder` is on."""
+    found = "", ""
+    for line in mounts.splitlines():
+        _, point, kind, *_ = line.split()
+        covers = f"{folder}/".startswith(point.rstrip("/") + "/")
+        if covers and len(point) >= len(found[0]):
+            found = point, kind
+    return found[1]
+
+
 def remove_folder(folder: Path, run: Runner) -> None:
     """Delete the folder of a cluster, after a look that nothing is mounted in it."""
     for point in mounts_below(folder, read_mounts()):

@@ -130,15 +130,20 @@ def first_steps(kubectl: Path, place: Place, node: Node) -> list[Component]:
     ]
 
 
-def image_imports(archives: Mapping[str, Path]) -> Sequence[Component]:
-    """Return one import for each image; they run beside the start of everything else."""
+def image_imports(archives: Mapping[str, Path], snapshotter: str) -> Sequence[Component]:
+    """Return one import for each archive; they run beside the start of everything else."""
     return [
-        Component(f"image {name}", import_command(str(archive)), ("containerd",), once=True)
+        Component(
+            f"image {name}",
+            import_command(str(archive), snapshotter),
+            ("containerd",),
+            once=True,
+        )
         for name, archive in archives.items()
     ]
 
 
-def import_command(archive: str) -> tuple[str, ...]:
+def import_command(archive: str, snapshotter: str) -> tuple[str, ...]:
     """Return the command that brings an archive into the node's containerd."""
-    socket = ("--address", CONTAINERD_SOCKET, "--namespace", "k8s.io")
-    return ("ctr", *socket, "images", "import", archive)
+    containerd = ("ctr", "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io")
+    return (*containerd, "images", "import", "--snapshotter", snapshotter, archive)

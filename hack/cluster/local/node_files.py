@@ -20,6 +20,7 @@ class Node:
     plan: Plan
     folder: Path
     cgroup: str
+    snapshotter: str
 
 
 def render_containerd(cni_programs: Path, cni_folder: Path, pause: str, snapshotter: str) -> str:

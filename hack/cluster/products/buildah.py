@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from base.commands import Call, Runner, call
+from base.commands import Call, Runner
 from base.errors import CommandError
-from base.folders import build_log, cache_folder
+from base.folders import build_log, cache_folder, lock
 from products.packages import IMAGE_NEEDS, install_missing
 
 # Where a build step finds the host's certificates: not at their usual place, since Debian's
@@ -27,12 +28,20 @@ class Build:
     volumes: tuple[str, ...] = ()
 
 
-def storage() -> list[str]:
-    """Return the options that keep images in our cache, away from the user's own."""
+# buildah keeps mounts of its storage for later. In a mount namespace of its own they end with it;
+# its notes on what is mounted must then end too, as after a reboot, so they are put into memory.
+_ENTER = 'mount -t tmpfs tmpfs "$1" && shift && exec buildah "$@"'
+
+
+def buildah(*arguments: str) -> tuple[str, ...]:
+    """Return a buildah command on a storage in our cache, away from the user's own."""
     folder = cache_folder() / "buildah"
+    notes = folder / "run"
+    notes.mkdir(parents=True, exist_ok=True)
     driver = os.environ.get("STORAGE_DRIVER", "overlay")
-    runtime = folder / "run"
-    return ["--storage-driver", driver, "--root", str(folder / "images"), "--runroot", str(runtime)]
+    options = ("--storage-driver", driver, "--root", str(folder / "images"))
+    enter = ("unshare", "--mount", "sh", "-c", _ENTER, "buildah", str(notes))
+    return (*enter, *options, "--runroot", str(notes), *arguments)
 
 
 def build_image(build: Build, archive: Path, run: Runner) -> None:
@@ -42,20 +51,24 @@ def build_image(build: Build, archive: Path, run: Runner) -> None:
     arguments = [f"--build-arg={key}={value}" for key, value in build.arguments.items()]
     arguments += [f"--volume={volume}" for volume in build.volumes]
     # chroot isolation needs nothing of the kernel that a container may not have.
-    options = ("--isolation", "chroot", "--pull=never", "--layers", "--format", "oci")
+    options = ("--isolation", "chroot", "--pull=never", "--layers", "--force-rm", "--format", "oci")
     file = ("--file", str(build.dockerfile), "--tag", build.name, str(build.context))
-    run(Call(("buildah", *storage(), "bud", *options, *arguments, *file), log))
-    # Uncompressed: the archive is read more often than it is moved.
-    target = f"oci-archive:{archive}:{build.name}"
-    run(call("buildah", *storage(), "push", "--disable-compression", build.name, target, log=log))
+    with _storage_lock(build.name):
+        run(Call(buildah("bud", *options, *arguments, *file), log))
+        run(Call(buildah("push", build.name, f"oci-archive:{archive}:{build.name}"), log))
 
 
 def ensure_image(name: str, archive: Path, run: Runner) -> None:
     """Bring a built image back into the storage, where a later build starts from it."""
-    try:
-        run(call("buildah", *storage(), "inspect", "--type", "image", name))
-    except CommandError:
-        run(call("buildah", *storage(), "pull", f"oci-archive:{archive}"))
+    with _storage_lock(name):
+        try:
+            run(Call(buildah("inspect", "--type", "image", name)))
+        except CommandError:
+            run(Call(buildah("pull", f"oci-archive:{archive}")))
+
+
+def _storage_lock(name: str) -> AbstractContextManager[None]:
+    return lock(cache_folder() / "locks" / "buildah", name)
 
 
 def pip_configuration(environment: Mapping[str, str]) -> str:

@@ -65,7 +65,8 @@ def compile_client(source: Path, context: Path, version: str, run: Runner) -> No
         options = ("--release", "11", "-Xlint:all,-options,-path,-processing", "-cp", f"{jars}/*")
         log = build_log("message-client")
         run(call("javac", *options, "-d", context / "classes", program, log=log))
-    (context / "message-client").write_bytes((source / "message-client").read_bytes())
+    for name in ("message-client", "logback.xml"):
+        shutil.copy2(source / name, context)
     (context / "message-client").chmod(0o755)
 
 

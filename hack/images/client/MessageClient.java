@@ -89,7 +89,9 @@ public final class MessageClient {
         String prefix = option("--prefix", "run-" + UUID.randomUUID().toString().substring(0, 8));
         DefaultMQProducer producer = new DefaultMQProducer(option("--group", "message-client"));
         producer.setNamesrvAddr(option("--namesrv"));
-        producer.setSendMsgTimeout(Integer.parseInt(option("--timeout", "5")) * 1000);
+        int timeout = Integer.parseInt(option("--timeout", "10")) * 1000;
+        producer.setSendMsgTimeout(timeout);
+        producer.setMqClientApiTimeout(timeout);
         producer.start();
         int failed = 0;
         for (int i = 0; i < count; i++) {
