@@ -138,7 +138,6 @@ class QueueCore(Generic[K]):
     def shutdown(self, *, drain: bool) -> None:
         """Take no more adds and drop what waits for a time; without `drain` what is ready, too."""
         self._shut = True
-        self._heap.clear()
         self._slots = {key: slot for key, slot in self._slots.items() if drain and slot.ready}
         if not drain:
             for line in self._lines.values():

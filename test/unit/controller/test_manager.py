@@ -118,7 +118,10 @@ async def test_what_is_not_ready_is_named_until_it_is(recorder: Recorder) -> Non
 @pytest.mark.looptime
 async def test_a_stop_during_the_sync_starts_nothing_further(recorder: Recorder) -> None:
     manager = Manager(
-        groups(recorder.component("pods", ready_after_s=1e6), recorder.component("broker"))
+        groups(
+            recorder.component("pods", ready_after_s=1e6),
+            recorder.component("broker", finishes_in_s=0.0),
+        )
     )
     assert await stopped_after(manager, 100.0) == 0
     assert recorder.seen == ["pods starts", "pods cancelled"]

@@ -266,8 +266,9 @@ async def test_a_users_edit_is_reconciled_before_the_rest_of_the_initial_list() 
 
 
 @pytest.mark.looptime
-async def test_a_retry_keeps_its_priority() -> None:
-    reconciler = Scripted({A: [UnreachableError("cut")], B: [1.0], C: [1.0]})
+@pytest.mark.parametrize("ending", [UnreachableError("cut"), Result(requeue_after_s=0.2)])
+async def test_a_key_that_comes_back_keeps_its_priority(ending: Result | Exception) -> None:
+    reconciler = Scripted({A: [ending], B: [1.0], C: [1.0]})
     bench = Bench(reconciler)
     bench.queue.add(A, Priority.LOW)
     async with bench.running():
