@@ -17,6 +17,7 @@ import msgspec
 from controller.apply import (
     FORBIDDEN,
     NAME_TAKEN,
+    ApplyClient,
     Line,
     Outcome,
     Plan,
@@ -24,10 +25,9 @@ from controller.apply import (
     execute,
     plan,
 )
-from controller.client.client import KubeClient
 from controller.conditions import Condition
 from controller.errors import ApiError, ConflictError, ThrottledError, UnreachableError
-from controller.events import Event, EventRecorder, Regarding
+from controller.events import Event, Regarding
 from controller.objects import Desired, ObjectMeta, OwnerReference, Resource, Undecodable
 from controller.reconcile import Request, Result, Terminal
 from reconcilers.api.broker import Broker
@@ -97,12 +97,20 @@ F = TypeVar("F")
 S = TypeVar("S", bound=Status)
 
 
+class Recorder(Protocol):
+    """Takes Events, at once and without failing."""
+
+    def record(self, event: Event) -> None:
+        """Have the Event written some time soon."""
+        ...
+
+
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler works with."""
 
-    client: KubeClient
+    client: ApplyClient
     caches: Caches
-    events: EventRecorder
+    events: Recorder
     record: Record
     """Told of every line of an outcome: log and metrics."""
     now: Callable[[], datetime]
