@@ -74,6 +74,11 @@ def test_a_short_watch_that_brought_something_goes_on_at_once() -> None:
     assert after(observed(watching("100"), "101"), Ended(0.1)).wait_s == 0.0
 
 
+def test_what_an_earlier_watch_brought_does_not_excuse_a_short_one() -> None:
+    state, _ = advance(observed(watching("100"), "101"), Ended(0.1), now=0.0, random=0.0)
+    assert after(state, Ended(0.1)).wait_s == FIRST_WAIT_S
+
+
 def test_very_short_watches_without_an_event_wait_longer_each_time_and_do_not_list() -> None:
     state, waits = watching(), []
     for _ in range(8):

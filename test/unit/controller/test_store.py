@@ -53,6 +53,13 @@ def test_an_event_seen_twice_is_no_change() -> None:
     assert writer.put(thing("a", 1)) is None
 
 
+def test_objects_without_a_version_are_never_taken_for_the_same() -> None:
+    writer = StoreWriter[Snapshot]()
+    old, new = Snapshot(ObjectMeta(name="a"), b"1"), Snapshot(ObjectMeta(name="a"), b"2")
+    writer.put(old)
+    assert writer.put(new) == Change(Key("", "a"), old, new)
+
+
 def test_a_deleted_object_is_a_change_to_nothing_and_only_once() -> None:
     writer, a = StoreWriter[Snapshot](), thing("a")
     writer.put(a)

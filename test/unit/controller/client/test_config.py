@@ -187,6 +187,15 @@ async def test_a_broken_kubeconfig_is_an_error_without_secrets(broken_kubeconfig
     assert broken_kubeconfig in str(raised.value)
 
 
+async def test_an_incomplete_user_is_an_error_that_does_not_show_the_user(
+    kubeconfig: Callable[..., str],
+) -> None:
+    provider = {"name": "oidc", "config": {"refresh-token": "top-secret"}}
+    with pytest.raises(ConfigError, match="Expected key client-id") as raised:
+        await load_config(kubeconfig({"auth-provider": provider}), environ={})
+    assert "top-secret" not in str(raised.value)
+
+
 async def test_a_kubeconfig_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         await load_config(str(tmp_path / "nowhere"), environ={})
