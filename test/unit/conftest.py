@@ -1,4 +1,4 @@
-"""What every asynchronous test of this folder needs."""
+"""What every asynchronous test needs."""
 
 import asyncio
 
