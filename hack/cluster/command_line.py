@@ -73,9 +73,8 @@ def _up(options: Options) -> None:
 
 def _status(options: Options) -> None:
     parts = Cluster(options.name, options.mode).status()
-    print(f"{options.name}: {parts.pop('')}")
-    for name, state in parts.items():
-        print(f"  {name}: {state}")
+    lines = [f"  {name}: {state}" for name, state in parts.items() if name]
+    print("\n".join([f"{options.name}: {parts['']}", *lines]))
 
 
 def _list(_: Options) -> None:
