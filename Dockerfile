@@ -15,7 +15,7 @@ COPY rocketmq rocketmq
 RUN site=$(/opt/rocketmq-operator/bin/python -c 'import site; print(site.getsitepackages()[0])') \
  && cp -r controller reconcilers rocketmq "$site/" \
  && rm -rf "$site/pip" "$site/setuptools" "$site"/pip-* "$site"/setuptools-* "$site/pkg_resources" \
-      "$site/_distutils_hack" /opt/rocketmq-operator/bin/pip* \
+      "$site/_distutils_hack" "$site/distutils-precedence.pth" /opt/rocketmq-operator/bin/pip* \
  && find "$site" -name tests -type d -prune -exec rm -rf {} + \
  && /opt/rocketmq-operator/bin/python -m compileall -q "$site"
 
