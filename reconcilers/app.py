@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -106,7 +107,12 @@ def _manager(chosen: Settings, client: KubeClient, metrics: Metrics) -> Manager:
         client, Reporter(EVENT_SOURCE, chosen.identity), clock=_now, randomness=random.random
     )
     tools = Tools(
-        client=client, caches=watched.caches(), events=events, record=reported(metrics), now=_now
+        client=client,
+        caches=watched.caches(),
+        events=events,
+        record=reported(metrics),
+        wrote_status=partial(metrics.wrote, "apply_status"),
+        now=_now,
     )
     health = HealthServer(
         HealthSettings(chosen.metrics_port, chosen.probe_port),

@@ -113,6 +113,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     events: Recorder
     record: Record
     """Told of every line of an outcome: log and metrics."""
+    wrote_status: Callable[[str], None]
+    """Told of the kind whose status was written."""
     now: Callable[[], datetime]
 
 
@@ -213,7 +215,8 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
     async def _report(
         self, metadata: ObjectMeta, status: S, before: S, writes: Sequence[Line]
     ) -> None:
-        await apply_status(self._tools.client, self.resource, metadata, status, before)
+        if await apply_status(self._tools.client, self.resource, metadata, status, before):
+            self._tools.wrote_status(self.resource.kind)
         regarding = Regarding.of(self.resource, metadata)
         for notice in notices(before.conditions, status.conditions, writes):
             self._tools.events.record(

@@ -50,6 +50,7 @@ class World:
     def __init__(self, *manifests: Manifest) -> None:
         self.client = FakeKubeClient()
         self.recorded = Recorded()
+        self.statuses_written: list[str] = []
         for manifest in manifests:
             self.put(manifest)
 
@@ -69,6 +70,7 @@ class World:
             caches=self._caches(),
             events=self.recorded,
             record=lambda _line: None,
+            wrote_status=self.statuses_written.append,
             now=lambda: NOW,
         )
         reconciler: ClusterReconciler[Any, Any, Any] = (
@@ -247,6 +249,7 @@ async def test_lowering_the_size_removes_no_broker() -> None:
 async def test_what_was_written_is_told_before_what_it_led_to() -> None:
     world = World(name_service())
     await world.reconcile("NameService", "name-service")
+    assert world.statuses_written == ["NameService"]
     assert world.recorded.reasons[0] == "Created"
     assert "StatefulSet default/name-service" in world.recorded.events[0].note
 
