@@ -60,7 +60,7 @@ def test_go_mod_names_the_pinned_versions() -> None:
 def test_staged_modules_are_required_at_the_version_they_are_published_under() -> None:
     staged = staged_modules("replace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n)\n")
     assert staged == ["k8s.io/api"]
-    text = render_go_mod(read_versions() | {"KUBERNETES_VERSION": "1.40.2"}, staged)
+    text = render_go_mod({**read_versions(), "KUBERNETES_VERSION": "1.40.2"}, staged)
     assert "\tk8s.io/api => k8s.io/api v0.40.2\n" in text
     assert "\tk8s.io/kubernetes v1.40.2\n" in text
 
