@@ -5,6 +5,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from base.commands import Call, Runner, call
 from base.errors import ClusterError
@@ -30,6 +31,7 @@ from products.images import Images
 from products.packages import CONTROL_PLANE_NEEDS, NODE_NEEDS, install_missing
 
 READY_SECONDS = 180.0
+SETTINGS = "cluster.json"
 
 # Small, and needed before anything else: the pods' sandboxes and the volume provisioner run them.
 NODE_IMAGES = ("pause", "busybox")
@@ -44,13 +46,38 @@ def up(
     """Start a cluster, or return the healthy one of that name; one that died is made anew."""
     folder = cluster_folder(name)
     with lock(_lock_file(name), name):
-        if not processes.is_healthy(folder):
+        if processes.is_healthy(folder):
+            _load_missing(name, images, versions, run)
+        else:
             if folder.exists():
                 say(f"{name}: was not healthy: it is removed and made anew")
                 remove(name, run)
             programs, archives = prepare(images, versions, run)
             _start(name, programs, archives, versions, run)
+            _write_settings(folder, {**_settings(folder), "images": list(images)})
     return describe(name)
+
+
+def _load_missing(
+    name: str, images: Sequence[str], versions: Mapping[str, str], run: Runner
+) -> None:
+    settings = _settings(cluster_folder(name))
+    loaded = settings.get("images", [])
+    for image in (image for image in images if image not in loaded):
+        load(name, [Images(versions, run).named(image)], run)
+        loaded = [*loaded, image]
+        _write_settings(cluster_folder(name), {**settings, "images": loaded})
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    return settings
+
+
+def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    unfinished = folder / f"{SETTINGS}.unfinished"
+    unfinished.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    unfinished.rename(folder / SETTINGS)
 
 
 def prepare(
@@ -121,8 +148,7 @@ def _reserve(name: str, run: Runner) -> Plan:
         plan = choose_plan(taken, parse_routes(host.host_routes(run)))
         folder = cluster_folder(name)
         folder.mkdir(parents=True)
-        settings = {"name": name, "mode": "local", "index": plan.index}
-        (folder / "cluster.json").write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        _write_settings(folder, {"name": name, "mode": "local", "index": plan.index})
     return plan
 
 
@@ -140,10 +166,9 @@ def _enter_namespaces(node: Node, run: Runner) -> processes.Process:
     return supervisor
 
 
-def all_settings() -> list[dict[str, int]]:
+def all_settings() -> list[dict[str, Any]]:
     """Return the settings of every local cluster of this user."""
-    files = sorted(clusters_folder().glob("*/cluster.json"))
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    found = [_settings(file.parent) for file in sorted(clusters_folder().glob(f"*/{SETTINGS}"))]
     return [settings for settings in found if settings["mode"] == "local"]
 
 
@@ -167,9 +192,8 @@ def remove(name: str, run: Runner) -> None:
         process = processes.recorded(folder, role)
         if process is not None and not processes.end(process, signal.SIGKILL, 20):
             raise ClusterError(f"process {process.pid} of {name} does not end")
-    if (folder / "cluster.json").exists():
-        settings = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
-        host.remove_link(Plan(settings["index"]), run)
+    if (folder / SETTINGS).exists():
+        host.remove_link(Plan(_settings(folder)["index"]), run)
     host.remove_cgroups(name)
     host.remove_folder(folder, run)
 
@@ -177,8 +201,7 @@ def remove(name: str, run: Runner) -> None:
 def describe(name: str) -> dict[str, object]:
     """Return what a caller needs to use the cluster."""
     folder = cluster_folder(name)
-    settings = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
-    plan = Plan(settings["index"])
+    plan = Plan(_settings(folder)["index"])
     place = place_of(folder, plan)
     supervisor = processes.recorded(folder, "supervisor")
     return {
