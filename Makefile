@@ -11,7 +11,7 @@ CACHE   ?= $(or $(ROCKETMQ_OPERATOR_CACHE),$(HOME)/.cache/rocketmq-operator)
 CLUSTER ?= demo
 MODE    ?=
 PYTHON  ?= python3
-# Deploying: the current kubectl context, unless CLUSTER_ONLY names one of our own clusters.
+# Deploying goes to the current kubectl context.
 NAMESPACE ?= rocketmq-operator
 IMAGE     ?= docker.io/apache/rocketmq-operator:$(OPERATOR_VERSION)
 
@@ -32,7 +32,7 @@ demo-down: ## Remove all that `make demo` made
 	@$(PYTHON) hack/demo down --name $(CLUSTER)
 
 ##@ Checks
-.PHONY: setup test lint unit integration e2e generate verify
+.PHONY: setup test lint unit integration e2e generate verify lock
 setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
 $(VENV)/.complete: requirements/dev.txt
 	@echo "installing development tools into $(VENV)" >&2
@@ -46,6 +46,7 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/python -m mypy
 	@MYPYPATH=hack/cluster $(BIN)/python -m mypy --config-file hack/mypy.ini hack/cluster
+	@MYPYPATH=hack/demo $(BIN)/python -m mypy --config-file hack/mypy.ini hack/demo hack/*.py
 	@$(BIN)/lint-imports
 	@$(BIN)/python hack/layout.py
 	@$(MAKE) verify
