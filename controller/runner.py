@@ -165,7 +165,7 @@ class Controller:
                 # Forgotten: the next try follows a change of the object and owes nothing to this.
                 self._queue.forget(item.key)
                 self._metrics.failed_terminally()
-                _log.error("reconcile failed until the object changes", error=str(ending))
+                _log.warning("reconcile failed until the object changes", error=str(ending))
             case Retry(at_least_s):
                 delay_s = self._queue.add_rate_limited(
                     item.key, item.priority, at_least_s=at_least_s
