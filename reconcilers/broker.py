@@ -48,11 +48,11 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
         """See base."""
         return invalid_status(cr, facts, problem.reason, problem.message, self._tools.now())
 
-    def undecodable_status(self, cr: Undecodable) -> BrokerStatus:
+    def undecodable_status(self, cr: Undecodable, before: BrokerStatus) -> BrokerStatus:
         """See base."""
         return BrokerStatus(
             observed_generation=cr.metadata.generation,
-            conditions=undecodable_conditions(cr, self._tools.now()),
+            conditions=undecodable_conditions(cr, before.conditions, self._tools.now()),
         )
 
     def status_of(self, cr: Broker) -> BrokerStatus:

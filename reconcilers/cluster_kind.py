@@ -26,9 +26,15 @@ from controller.apply import (
     plan,
 )
 from controller.conditions import Condition
-from controller.errors import ApiError, ConflictError, ThrottledError, UnreachableError
+from controller.errors import (
+    ApiError,
+    ConflictError,
+    NotFoundError,
+    ThrottledError,
+    UnreachableError,
+)
 from controller.events import Event, Regarding
-from controller.objects import Desired, ObjectMeta, OwnerReference, Resource, Undecodable
+from controller.objects import Desired, ObjectMeta, ObjectRef, OwnerReference, Resource, Undecodable
 from controller.reconcile import Request, Result, Terminal
 from reconcilers.api.broker import Broker
 from reconcilers.api.meta import Status
@@ -76,9 +82,11 @@ def problem_of(cr: NameService | Broker, role: Role) -> Problem | None:
     return Problem(found[0].reason, "; ".join(problem.message for problem in found))
 
 
-def undecodable_conditions(cr: Undecodable, now: datetime) -> tuple[Condition, ...]:
+def undecodable_conditions(
+    cr: Undecodable, before: Sequence[Condition], now: datetime
+) -> tuple[Condition, ...]:
     """The conditions of a resource that was stored under another schema than today's."""
-    conditions = Conditions(cr.metadata, ())
+    conditions = Conditions(cr.metadata, before)
     add_invalid_conditions(conditions, reasons.INVALID_SPEC, f"{cr.error}; correct this field")
     return conditions.merged(now)
 
@@ -132,8 +140,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         if cr is None or cr.metadata.deletion_timestamp is not None:
             return Result()  # the garbage collector removes the children by their owner reference
         if isinstance(cr, Undecodable):
-            status = self.undecodable_status(cr)
-            await self._report(cr.metadata, status, self.no_status, ())
+            await self._report_undecodable(cr)
             raise Terminal(cr.error)
         facts = await self.observe(cr)
         problem = self.problem(cr)
@@ -178,8 +185,23 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         """The status of a resource with a problem."""
 
     @abstractmethod
-    def undecodable_status(self, cr: Undecodable) -> S:
+    def undecodable_status(self, cr: Undecodable, before: S) -> S:
         """The status of a resource that does not even fit its type."""
+
+    async def _report_undecodable(self, cr: Undecodable) -> None:
+        metadata = cr.metadata
+        try:
+            live = await self._tools.client.get(
+                ObjectRef(self.resource, metadata.namespace, metadata.name)
+            )
+        except NotFoundError:
+            return
+        # The cache holds no status of it; compared with none, it would be written for ever.
+        try:
+            before = msgspec.convert(live.manifest().get("status", {}), type(self.no_status))
+        except msgspec.ValidationError:
+            before = self.no_status
+        await self._report(metadata, self.undecodable_status(cr, before), before, ())
 
     async def _converge(self, cr: CR, facts: F) -> Result:
         desired = self.desired(cr, facts)

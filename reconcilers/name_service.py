@@ -52,11 +52,11 @@ class NameServiceReconciler(ClusterReconciler[NameService, NameServiceFacts, Nam
         """See base."""
         return invalid_status(cr, facts, problem.reason, problem.message, self._tools.now())
 
-    def undecodable_status(self, cr: Undecodable) -> NameServiceStatus:
+    def undecodable_status(self, cr: Undecodable, before: NameServiceStatus) -> NameServiceStatus:
         """See base."""
         return NameServiceStatus(
             observed_generation=cr.metadata.generation,
-            conditions=undecodable_conditions(cr, self._tools.now()),
+            conditions=undecodable_conditions(cr, before.conditions, self._tools.now()),
         )
 
     def status_of(self, cr: NameService) -> NameServiceStatus:

@@ -1,7 +1,7 @@
 """Both kinds from resource to children, status and Events, against an API server in memory."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class World:
         self.client = FakeKubeClient()
         self.recorded = Recorded()
         self.statuses_written: list[str] = []
+        self.clock = NOW
         for manifest in manifests:
             self.put(manifest)
 
@@ -71,7 +72,7 @@ class World:
             events=self.recorded,
             record=lambda _line: None,
             wrote_status=self.statuses_written.append,
-            now=lambda: NOW,
+            now=lambda: self.clock,
         )
         reconciler: ClusterReconciler[Any, Any, Any] = (
             BrokerReconciler(tools) if kind == "Broker" else NameServiceReconciler(tools)
@@ -212,6 +213,11 @@ async def test_an_object_stored_under_another_schema_is_told_which_field_is_wron
     ready = world.condition("Broker", "broker", "Ready")
     assert (ready["reason"], ready["status"]) == ("InvalidSpec", "False")
     assert "$.spec.size" in ready["message"]
+    world.clock = NOW + timedelta(hours=1)
+    world.client.calls.clear()
+    with pytest.raises(Terminal):
+        await world.reconcile("Broker", "broker")
+    assert world.client.writes == []
 
 
 async def test_two_name_services_without_a_reference_are_ambiguous_and_make_nothing() -> None:
