@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from controller.objects import Change, HasMetadata, Key, ObjectMeta
+from controller.objects import Change, HasMetadata, Key
 
 T = TypeVar("T", bound=HasMetadata)
 
@@ -17,12 +17,12 @@ Trigger = Callable[[Change[T]], Iterable[Key]]
 
 
 def itself(change: Change[T]) -> Iterable[Key]:
-    """The object's own key, unless only its status (or its resource version) has moved.
+    """The object's own key, at every change.
 
-    For the kind that a controller reconciles: without this, writing the status would wake it up.
+    Also when only its status has moved. A reconcile compares with the cached status; when the cache
+    lags behind our own write, that comparison may rightly find nothing to do for the status before
+    last, and then the event of our write is the only thing that wakes the key again.
     """
-    if change.old is not None and change.new is not None and _unmoved(change.old, change.new):
-        return ()
     return (change.key,)
 
 
@@ -52,22 +52,3 @@ def mapped(keys_of: Callable[[T], Iterable[Key]]) -> Trigger[T]:
         return tuple(found)
 
     return trigger
-
-
-def _unmoved(old: HasMetadata, new: HasMetadata) -> bool:
-    # The type differs when an object has become decodable, or undecodable.
-    return type(old) is type(new) and _meaning(old.metadata) == _meaning(new.metadata)
-
-
-def _meaning(metadata: ObjectMeta) -> tuple[object, ...]:
-    # The generation moves with the spec. Kinds without one (ConfigMap, Service) have no status
-    # either, or write it rarely: for those every version counts.
-    version = metadata.generation or metadata.resource_version
-    return (
-        metadata.uid,
-        version,
-        metadata.labels,
-        metadata.annotations,
-        metadata.deletion_timestamp,
-        metadata.finalizers,
-    )
