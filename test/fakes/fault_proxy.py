@@ -140,10 +140,10 @@ class FaultProxy:
         self._trust = ssl.create_default_context(cafile=str(authority))
         self._rules = Rules()
         self._seen: list[Exchange] = []
-        self._transports: dict[web.StreamResponse, asyncio.Transport] = {}
-        self._loop = asyncio.new_event_loop()
+        self._watches: set[asyncio.Transport] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._session: ClientSession | None = None
-        self._runner: web.AppRunner | None = None
+        self._stopping = asyncio.Event()
         self.url = ""
 
     @property
@@ -168,20 +168,34 @@ class FaultProxy:
 
     def cut_watches(self) -> None:
         """Break every open watch now."""
-        self._call(self._abort_streams)
+        self._call(self._abort_watches)
 
-    def serve(self, started: threading.Event) -> None:
-        """Run until `stop`; the thread is the caller's (`fault_proxy`)."""
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._start())
-        started.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._end())
-        self._loop.close()
+    async def serve(self, started: threading.Event) -> None:
+        """Run until `stop`; the loop and its thread are the caller's (`fault_proxy`)."""
+        self._loop = asyncio.get_running_loop()
+        connector = TCPConnector(ssl=self._trust, limit=0)
+        timeout = ClientTimeout(total=None, connect=10)
+        app = web.Application(client_max_size=8 << 20)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(
+            app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None
+        )
+        async with ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False
+        ) as self._session:
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            started.set()
+            await self._stopping.wait()
+            self._abort_watches()
+            await runner.cleanup()
+            await connector.close(abort_ssl=True)
+        await asyncio.sleep(0.05)  # transports close in a later turn of the loop
 
     def stop(self) -> None:
         """Let `serve` return."""
-        self._call(self._loop.stop)
+        self._call(self._stopping.set)
 
     def _call(self, action: Callable[[], None]) -> None:
         done = threading.Event()
@@ -190,34 +204,24 @@ class FaultProxy:
             action()
             done.set()
 
-        self._loop.call_soon_threadsafe(run)
-        done.wait(10)
-
-    async def _start(self) -> None:
-        connector = TCPConnector(ssl=self._trust, limit=0)
-        timeout = ClientTimeout(total=None, connect=10)
-        self._session = ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
-        app = web.Application(client_max_size=8 << 20)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def _end(self) -> None:
-        self._abort_streams()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._session is not None:
-            await self._session.close()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(run)
+            done.wait(10)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         verb = verb_of(request.method, request.path, request.query_string)
         exchange = Exchange(len(self._seen) + 1, verb, request.path, request.query_string)
         self._seen.append(exchange)
+        line = request.transport
+        if verb != "watch" or not isinstance(line, asyncio.Transport):
+            return await self._answer(request, exchange)
+        self._watches.add(line)
+        try:
+            return await self._answer(request, exchange)
+        finally:
+            self._watches.discard(line)
+
+    async def _answer(self, request: web.Request, exchange: Exchange) -> web.StreamResponse:
         fault = self._rules.fault(exchange)
         match fault:
             case Answer():
@@ -258,8 +262,6 @@ class FaultProxy:
         *,
         cut: bool,
     ) -> None:
-        if exchange.verb == "watch" and isinstance(request.transport, asyncio.Transport):
-            self._transports[answer] = request.transport
         try:
             async for chunk in upstream.content.iter_any():
                 fault = CutMidLine() if cut else self._rules.fault_of_stream(exchange)
@@ -273,12 +275,10 @@ class FaultProxy:
             await answer.write_eof()
         except ClientError:
             _abort(request)
-        finally:
-            self._transports.pop(answer, None)
 
-    def _abort_streams(self) -> None:
-        for transport in list(self._transports.values()):
-            transport.abort()
+    def _abort_watches(self) -> None:
+        for line in list(self._watches):
+            line.abort()
 
 
 def _abort(request: web.Request) -> None:
@@ -304,7 +304,9 @@ def _status_answer(fault: Answer) -> web.Response:
 def fault_proxy(upstream: str, authority: Path) -> Iterator[FaultProxy]:
     """A proxy on loopback, served by a thread of its own."""
     proxy, started = FaultProxy(upstream, authority), threading.Event()
-    thread = threading.Thread(target=proxy.serve, args=(started,), name="fault proxy", daemon=True)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(proxy.serve(started)), name="fault proxy", daemon=True
+    )
     thread.start()
     try:
         assert started.wait(10), "the proxy did not start"

@@ -8,7 +8,7 @@ import yaml
 
 from fakes.control_plane import ROOT
 from fakes.waiting import eventually
-from fakes.witness import Object, Witness
+from fakes.witness import Object, Refused, Witness
 
 ACCOUNT = "rocketmq-operator"
 OPERATOR = f"system:serviceaccount:{ACCOUNT}:{ACCOUNT}"
@@ -69,10 +69,13 @@ def _document(path: Path) -> Object:
 
 def _assert_served(witness: Witness, name: str) -> None:
     crd = witness.get("CustomResourceDefinition", "", name)
-    conditions = {one["type"]: one["status"] for one in crd.get("status", {}).get("conditions", ())}
+    conditions = {one["type"]: one["status"] for one in crd["status"]["conditions"] or ()}
     assert conditions.get("Established") == "True", f"{name}: {conditions}"
     group, version = crd["spec"]["group"], crd["spec"]["versions"][0]["name"]
-    served = witness.request("GET", f"/apis/{group}/{version}")["resources"]
+    try:
+        served = witness.request("GET", f"/apis/{group}/{version}")["resources"]
+    except Refused as refused:
+        raise AssertionError(f"{name}: {refused}") from refused
     assert crd["spec"]["names"]["plural"] in {one["name"] for one in served}
 
 

@@ -186,4 +186,4 @@ def _get(port: int, path: str) -> tuple[int, str]:
 
 def _environment() -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONASYNCIODEBUG": "0"}
+    return {**inherited, "PYTHONUNBUFFERED": "1"}

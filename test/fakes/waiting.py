@@ -10,7 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL_S = 0.05
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
+"""The garbage collector looks for new kinds every 30 s: until then it does not know our owners."""
 
 
 def eventually(check: Callable[[], T], *, within_s: float = DEADLINE_S) -> T:

@@ -68,7 +68,12 @@ def test_a_deleted_pod_comes_back(place: Place, operator: OperatorProcess) -> No
         ),
         pytest.param(
             "Service",
-            {"spec": {"ports": [{"name": "wrong", "port": 1}], "selector": {"app": "wrong"}}},
+            {
+                "spec": {
+                    "ports": [{"name": "main", "port": 9876, "targetPort": 1}],
+                    "selector": {"app.kubernetes.io/instance": "wrong"},
+                }
+            },
             {"spec": {"sessionAffinity": "ClientIP"}},
             id="Service",
         ),
@@ -140,6 +145,13 @@ def _foreign(kind: str, name: str) -> Object:
     return _typed("v1", kind, name, data={"theirs": "1"})
 
 
+def _settled(place: Place, kind: str, name: str) -> Object:
+    """The object after its controller has seen it for the first time."""
+    found = place.get(kind, name)
+    assert kind != "StatefulSet" or found["status"].get("currentRevision")
+    return found
+
+
 def _typed(version: str, kind: str, name: str, **parts: Object) -> Object:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **parts}
 
@@ -156,7 +168,7 @@ def test_an_object_of_somebody_else_is_not_taken_over(
     kind: str, name: str, place: Place, operator: OperatorProcess
 ) -> None:
     place.create(_foreign(kind, name))
-    theirs = json.dumps(place.get(kind, name), sort_keys=True)
+    theirs = json.dumps(eventually(lambda: _settled(place, kind, name)), sort_keys=True)
     place.apply(name_service())
     refused = wait_condition(place, "NameService", "name-service", ("False", "WriteRefused"))
     (ready,) = (one for one in refused["status"]["conditions"] if one["type"] == "Ready")
