@@ -174,6 +174,11 @@ COMMANDS = (
         {"--tag": {"required": True}},
     ),
     Command(
+        "image working-tree",
+        "build the operator's image of the sources as they are if needed; print name and archive",
+        lambda _: print(*Images(read_versions(), run).working_tree()),
+    ),
+    Command(
         "modules",
         "write go.mod and go.sum anew from hack/versions.env",
         lambda _: rewrite_modules(read_versions(), run),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from pathlib import Path
@@ -14,7 +13,6 @@ from waiting import Lines, lines, news, ready
 __all__ = ["Demo", "DemoError"]
 
 SAMPLES = ("rocketmq_v1alpha1_nameservice_cr.yaml", "rocketmq_v1alpha1_broker_cr.yaml")
-SOURCES = ("controller", "reconcilers", "rocketmq", "requirements", "Dockerfile", "setup.cfg")
 WAIT_S = 300.0
 NAMESPACE = "default"
 ROUTES_FROM = "name-service-0.name-service-headless:9876"
@@ -74,23 +72,12 @@ class Demo:
         return Kubectl(cluster_tool(self._root, "binary", "kubectl"), kubeconfig)
 
     def _deploy(self, kubectl: Kubectl) -> None:
-        image = f"docker.io/apache/rocketmq-operator:demo-{self._source_hash()}"
-        if "existing" not in self._mode:
-            archive = cluster_tool(self._root, "image", "operator", "--tag", image)
+        environment = dict(kubectl.environment)
+        if "existing" not in self._mode:  # there the user names an image of a registry in IMAGE
+            image, archive = cluster_tool(self._root, "image", "working-tree").split()
             cluster_tool(self._root, "load", "--name", self._name, archive)
-        run(
-            [self._root / "hack" / "deploy.sh", "deploy"],
-            environment={**kubectl.environment, "IMAGE": image},
-        )
-
-    def _source_hash(self) -> str:
-        digest = hashlib.sha256()
-        for name in SOURCES:
-            path = self._root / name
-            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                if file.is_file() and "__pycache__" not in file.parts:
-                    digest.update(str(file.relative_to(self._root)).encode() + file.read_bytes())
-        return digest.hexdigest()[:12]
+            environment["IMAGE"] = image
+        run([self._root / "hack" / "deploy.sh", "deploy"], environment=environment)
 
     def _version(self, name: str) -> str:
         pinned = (self._root / "hack" / "versions.env").read_text(encoding="utf-8")

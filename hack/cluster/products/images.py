@@ -1,5 +1,6 @@
 """The images that a cluster runs: the base, the node's own, RocketMQ and its message client."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -18,7 +19,32 @@ from products.store import Product, obtain, source_text
 from products.toolchain import architecture
 
 ARCHIVE = "image.tar"
+ROCKETMQ_SOURCE = Path(__file__).with_name("rocketmq.py")
 OPERATOR_IMAGE = "docker.io/rocketmq-operator/rocketmq-operator"
+RELEASED_IMAGE = "docker.io/apache/rocketmq-operator"
+
+OPERATOR_SOURCES = (
+    *("Dockerfile", ".dockerignore", "LICENSE", "README.md", "pyproject.toml", "setup.cfg"),
+    *("controller", "reconcilers", "rocketmq", "requirements"),
+)
+"""What the Dockerfile copies, and how."""
+
+
+def source_hash(repository: Path) -> str:
+    """Return a short hash of the operator's sources: paths and contents."""
+    digest = hashlib.sha256()
+    for name in OPERATOR_SOURCES:
+        path = repository / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = file.read_bytes()
+                digest.update(f"{file.relative_to(repository)} {len(content)} ".encode())
+                digest.update(content)
+    return digest.hexdigest()[:12]
+
+
+def _operator_folder() -> Path:
+    return cache_folder() / "image-operator"
 
 
 @dataclass(frozen=True)
@@ -59,7 +85,7 @@ class Images:
         """Return the archive of a RocketMQ image."""
         java = self.versions["JAVA_VERSION"]
         source = scripts_version(version, self.versions)
-        recipe = f"{self._recipe('rocketmq', 'base')}{java}{source}{jvm_options(version)}"
+        recipe = f"{self._recipe('rocketmq', 'base')}{java}{source}{source_text(ROCKETMQ_SOURCE)}"
 
         def build(target: Path) -> None:
             self._build_rocketmq(target, version)
@@ -75,6 +101,17 @@ class Images:
         recipe = self._recipe("client", "rocketmq", "base")
         return self._obtain("message-client", version, recipe, build)
 
+    def working_tree(self) -> tuple[str, Path]:
+        """Return name and archive of the operator's image of the sources as they are.
+
+        The tag is a hash of what the Dockerfile copies, so nothing is built twice, and a cluster
+        that runs other sources gets another image.
+        """
+        tag = f"src-{source_hash(REPOSITORY)}"
+        archive = _operator_folder() / f"rocketmq-operator-{tag}.tar"
+        name = f"{RELEASED_IMAGE}:{tag}"
+        return name, archive if archive.exists() else self.operator(name)
+
     def operator(self, tag: str) -> Path:
         """Build the operator's image from the repository as it is now; buildah keeps the layers."""
         dockerfile = REPOSITORY / "Dockerfile"
@@ -82,7 +119,7 @@ class Images:
             raise ClusterError(f"{dockerfile} is missing")
         self._ensure(self.base_name(), self.base())
         name = tag if "/" in tag else f"{OPERATOR_IMAGE}:{tag}"
-        folder = cache_folder() / "image-operator"
+        folder = _operator_folder()
         folder.mkdir(parents=True, exist_ok=True)
         archive = folder / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
         unfinished = archive.with_suffix(".unfinished")

@@ -96,3 +96,7 @@ def _unpack_distribution(archive: Path, folder: Path, target: Path) -> None:
         raise ClusterError(f"{archive.name} has no distribution folder")
     for part in ("bin", "conf"):
         shutil.copytree(found[0] / part, target / part)
+    # From 5.0 on the release takes these from its modules (distribution/release.xml). Without
+    # them every server logs by whichever file is first on its class path.
+    for file in folder.glob("*/*/src/main/resources/rmq.*.logback.xml"):
+        shutil.copy2(file, target / "conf")
