@@ -14,7 +14,7 @@ from base.folders import CLUSTER_SOURCE, IMAGE_SOURCE, REPOSITORY, build_log, ca
 from base.progress import phase
 from products.buildah import Build, build_image, build_volumes, ensure_image
 from products.packages import BUSYBOX_NEEDS, IMAGE_NEEDS, PAUSE_NEEDS, install_missing, java_needs
-from products.rocketmq import compile_client, jvm_options, rocketmq_files, scripts_version
+from products.rocketmq import compile_client, rocketmq_files, scripts_version
 from products.store import Product, obtain, source_text
 from products.toolchain import architecture
 
@@ -24,7 +24,7 @@ OPERATOR_IMAGE = "docker.io/rocketmq-operator/rocketmq-operator"
 RELEASED_IMAGE = "docker.io/apache/rocketmq-operator"
 
 OPERATOR_SOURCES = (
-    *("Dockerfile", ".dockerignore", "LICENSE", "README.md", "pyproject.toml", "setup.cfg"),
+    *("Dockerfile", ".dockerignore"),
     *("controller", "reconcilers", "rocketmq", "requirements"),
 )
 """What the Dockerfile copies, and how."""
