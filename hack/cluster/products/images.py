@@ -19,7 +19,6 @@ from products.store import Product, obtain, source_text
 from products.toolchain import architecture
 
 ARCHIVE = "image.tar"
-ROCKETMQ_SOURCE = Path(__file__).with_name("rocketmq.py")
 OPERATOR_IMAGE = "docker.io/rocketmq-operator/rocketmq-operator"
 RELEASED_IMAGE = "docker.io/apache/rocketmq-operator"
 
@@ -85,7 +84,7 @@ class Images:
         """Return the archive of a RocketMQ image."""
         java = self.versions["JAVA_VERSION"]
         source = scripts_version(version, self.versions)
-        recipe = f"{self._recipe('rocketmq', 'base')}{java}{source}{source_text(ROCKETMQ_SOURCE)}"
+        recipe = f"{self._recipe('rocketmq', 'base')}{java}{source}"
 
         def build(target: Path) -> None:
             self._build_rocketmq(target, version)
