@@ -49,9 +49,9 @@ class RealCluster(msgspec.Struct, frozen=True, kw_only=True):
 
         return kubectl
 
-    def load(self, archive: Path) -> None:
+    def load(self, archive: str) -> None:
         """Bring an image into the node."""
-        cluster_tool("load", "--name", self.name, str(archive))
+        cluster_tool("load", "--name", self.name, archive)
 
     def on_node(self, path: str) -> Path:
         """A file of the node."""

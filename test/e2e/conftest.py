@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster import RealCluster, make_place, real_cluster, remove_places
+from e2e.cluster import RealCluster, cluster_tool, make_place, real_cluster, remove_places
 from e2e.deployed_operator import NAMESPACE, Operator, operator_in
-from e2e.operator_image import operator_image
 from e2e.report import sections
 from e2e.versions import NEW, OLD
 from fakes.audit_log import AuditLog
@@ -85,7 +84,7 @@ def audit(cluster: RealCluster) -> AuditLog:
 @pytest.fixture(scope="session")
 def operator(cluster: RealCluster, witness: Witness) -> Operator:
     """The operator of the working tree, installed by the script that users have."""
-    image, archive = operator_image()
+    image, archive = cluster_tool("image", "working-tree").split()
     cluster.load(archive)
     operator = operator_in(cluster, witness, image, NAMESPACE)
     operator.script("deploy")
