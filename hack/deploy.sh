@@ -12,6 +12,8 @@ WATCH_NAMESPACES=${WATCH_NAMESPACES:-}
 KUBECTL=${KUBECTL:-kubectl}
 KINDS="brokers.rocketmq.apache.org nameservices.rocketmq.apache.org"
 OURS=app.kubernetes.io/name=rocketmq-operator
+NOT_OURS=app.kubernetes.io/name!=rocketmq-operator
+KEPT=pods,pvc,services,statefulsets,deployments,daemonsets,jobs,cronjobs,configmaps,secrets
 MADE_BY_US=rocketmq.apache.org/created-by=deploy
 
 say() { printf '%s\n' "$*" >&2; }
@@ -38,6 +40,7 @@ patches:
     options: {allowNameChange: true}
     patch: |-
       - {op: replace, path: /metadata/name, value: "rocketmq-operator:$NAMESPACE"}
+      - {op: replace, path: /subjects/0/namespace, value: "$NAMESPACE"}
 EOF
   printf '%s' "$directory"
 }
@@ -85,7 +88,8 @@ purge() {
   say "4. namespace $NAMESPACE, if deploy created it and nothing else is in it"
   confirm
   for kind in $KINDS; do
-    $KUBECTL delete "$kind" --all --all-namespaces --ignore-not-found --timeout=180s 2>/dev/null || true
+    [ -n "$($KUBECTL get crd "$kind" --ignore-not-found -o name)" ] || continue
+    $KUBECTL delete "$kind" --all --all-namespaces --timeout=180s
   done
   undeploy
   $KUBECTL delete --ignore-not-found -k manifests/crds
@@ -93,16 +97,17 @@ purge() {
 }
 
 remove_namespace() {
-  made=$($KUBECTL get namespace "$NAMESPACE" -l "$MADE_BY_US" -o name --ignore-not-found 2>/dev/null || true)
+  made=$($KUBECTL get namespaces -l "$MADE_BY_US" --field-selector "metadata.name=$NAMESPACE" -o name)
   [ -n "$made" ] || return 0
-  left=$($KUBECTL -n "$NAMESPACE" get pods,pvc,services,statefulsets,deployments -l "!$OURS_KEY" -o name)
+  # Claims of purged clusters hold messages: the namespace stays for their sake.
+  held=$($KUBECTL -n "$NAMESPACE" get "$KEPT" -l "$NOT_OURS" -o name)
+  left=$(printf '%s\n' "$held" | grep -v /kube-root-ca.crt || true)
   if [ -z "$left" ]; then
     $KUBECTL delete namespace "$NAMESPACE"
   else
     say "namespace $NAMESPACE stays, because it holds:"; say "$left"
   fi
 }
-OURS_KEY=app.kubernetes.io/name
 
 case "${1:-}" in
   deploy | undeploy | purge) "$1" ;;
