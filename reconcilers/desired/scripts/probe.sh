@@ -3,11 +3,14 @@
 #
 # Ready means more than an open port. A name server answers GET_BROKER_CLUSTER_INFO (106) with
 # success. A broker answers GET_BROKER_RUNTIME_INFO (28) with anything (a refusal for want of a
-# signature is proof of life), and one of its name servers lists its address under its brokerName.
+# signature is proof of life), and one of its name servers lists its address under its brokerName; a
+# replica has also been connected to its master once since it started. (It learns where the master is
+# some 10 s after it is registered: until then a SYNC master refuses every message. Later on a master
+# that is away does not take its replica along.)
 #
 # It speaks the remoting protocol with bash alone, in plain text: frames of 4 bytes total length,
 # 1 byte kind of header (0: JSON), 3 bytes header length, header, body. Its only processes are one
-# for each name server, because bash cannot limit the time of a connect. It reads CONF as the broker
+# for each name server, because bash cannot limit the time of a connect (and a cat, once). It reads CONF as the broker
 # may have rewritten it, so it asks the name servers that the broker uses now. Servers that accept
 # TLS only (tls.server.mode=enforcing) are never ready by it.
 set -u
@@ -73,6 +76,19 @@ listed() {
   [[ $body =~ \""$broker_name"\":\{[^\}]*\""$address"\" ]]
 }
 
+# replicated_once: whether this replica has been connected to a master's replication port since the
+# start of the container. start-broker.sh removes the marker.
+replicated_once() {
+  local marker=${conf%/*}/replicated port remote state _
+  [ ! -e "$marker" ] || return 0
+  setting haListenPort && printf -v port %04X "${value:-10912}"
+  while IFS=' ' read -r _ _ remote state _; do
+    # 01 is ESTABLISHED: https://docs.kernel.org/networking/proc_net_tcp.html
+    [[ $state == 01 && $remote == *":$port" ]] && : >"$marker" && return 0
+  done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+  return 1
+}
+
 not_ready() {
   echo "not ready: $*"
   exit 1
@@ -107,6 +123,8 @@ broker_ready() {
   # A connect that nobody answers would outlive this probe by minutes.
   kill ${pids#;} 2>/dev/null
   [ "${answer:-}" = yes ] || not_ready "no name server of $name_servers lists $address as $broker_name"
+  setting brokerId
+  [ "${value:-0}" = 0 ] || replicated_once || not_ready "not connected to the master yet"
 }
 
 case $1 in

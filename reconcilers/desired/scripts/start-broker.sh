@@ -64,6 +64,7 @@ require_home mqbroker
 [ -z "$common" ] || [ -r "$common" ] ||
   fail "the first of spec.volumes has no file ${common##*/}: the broker would run without its configuration"
 [ -n "${BROKER_ROLE:-}" ] || BROKER_ROLE=$(user_parts | master_role)
+rm -f "$run/replicated" # of the container before this one; see probe.sh
 broker_conf >"$run/broker.conf" || fail "cannot write $run/broker.conf"
 await_address "$BROKER_IP2" "$POD_IP"
 [ "$BROKER_IP1" = "$BROKER_IP2" ] || await_address "$BROKER_IP1"

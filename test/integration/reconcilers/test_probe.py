@@ -115,6 +115,41 @@ async def test_a_broker_that_answers_anything_and_is_listed_is_ready(
     assert result == (0, "")
 
 
+class Master(Server):
+    """Keeps connections open until the other side closes them."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+
+async def replica_probed(tmp_path: Path, ha_port: int) -> tuple[int | None, str]:
+    """A registered replica whose master replicates on this port."""
+    async with Server({28: frame(0)}) as port:
+        listed = frame(0, cluster("a:1", f"b.svc:{port}"))
+        async with Server({106: listed}) as name_server:
+            conf = configured(tmp_path, port, f"127.0.0.1:{name_server}")
+            conf.write_text(f"{conf.read_text()}\nbrokerId=1\nhaListenPort={ha_port}\n")
+            return await probed(tmp_path, "broker", str(conf))
+
+
+async def test_a_replica_is_ready_once_it_has_been_connected_to_its_master(tmp_path: Path) -> None:
+    async with Master() as ha_port:
+        assert await replica_probed(tmp_path, ha_port) == (
+            1,
+            "not ready: not connected to the master yet\n",
+        )
+        _, writer = await asyncio.open_connection("127.0.0.1", ha_port)
+        assert await replica_probed(tmp_path, ha_port) == (0, "")
+        writer.close()
+        await writer.wait_closed()
+    # The master has gone: its replica still serves.
+    assert await replica_probed(tmp_path, ha_port) == (0, "")
+
+
 @pytest.mark.parametrize("piece", [1, 7])
 async def test_an_answer_may_come_in_pieces(piece: int, tmp_path: Path) -> None:
     result = await broker_probed(
