@@ -77,6 +77,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
+        stdin=subprocess.DEVNULL,
         env={**os.environ, **(environment or {})},
         timeout=within_s,
     )

@@ -117,7 +117,18 @@ def test_purge_says_what_goes_and_without_consent_nothing_does(
     assert elsewhere.pod()
 
 
-def test_purge_removes_everything_but_the_claims(
+def test_purge_keeps_a_namespace_for_the_sake_of_claims_in_it(elsewhere: Operator) -> None:
+    template = sample("storageclass")[1]["spec"]["volumeClaimTemplates"][0]
+    labels = {"app.kubernetes.io/name": "rocketmq"}
+    metadata = {**template["metadata"], "labels": labels}
+    kind = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+    elsewhere.place.create({**kind, "metadata": metadata, "spec": template["spec"]})
+    assert "stays, because it holds" in elsewhere.script("purge", CONFIRM="yes")
+    assert elsewhere.place.names("PersistentVolumeClaim") == {metadata["name"]}
+    elsewhere.place.delete("PersistentVolumeClaim", metadata["name"])
+
+
+def test_purge_removes_everything_but_the_claims_of_clusters(
     place: Place, elsewhere: Operator, witness: Witness
 ) -> None:
     run(
