@@ -42,6 +42,7 @@ class Server:
 
     def __init__(self, answers: dict[int, Answer], piece: int = 1 << 20) -> None:
         self.asked: list[int] = []
+        self._connections: list[asyncio.Event] = []
         self._answers = answers
         self._piece = piece
 
@@ -55,16 +56,28 @@ class Server:
             await writer.drain()
         with contextlib.suppress(ConnectionError):
             await reader.read()  # as a real server, open until the probe closes
-        writer.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        done = asyncio.Event()
+        self._connections.append(done)
+        try:
+            await self.serve(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            done.set()
 
     async def __aenter__(self) -> int:
-        self._server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         await self._server.wait_closed()
+        for done in self._connections:
+            await done.wait()
 
 
 async def probed(tmp_path: Path, *arguments: str) -> tuple[int | None, str]:
@@ -123,7 +136,6 @@ class Master(Server):
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
 
 async def replica_probed(tmp_path: Path, ha_port: int) -> tuple[int | None, str]:
