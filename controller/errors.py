@@ -66,13 +66,32 @@ class ForbiddenError(ApiError):
     """403: not granted, or refused by admission; retried slowly, for grants do change."""
 
 
+class NamespaceTerminatingError(ApiError):
+    """403 for a create in a namespace that is being deleted: it takes everything along."""
+
+    retriable = False
+
+
 class UnauthorizedError(ApiError):
     """401: the credentials are not accepted (any more)."""
+
+
+class _Cause(msgspec.Struct):
+    reason: str = ""
+
+
+class _Details(msgspec.Struct):
+    causes: tuple[_Cause, ...] = ()
 
 
 class _Status(msgspec.Struct, rename="camel"):
     reason: str = ""
     message: str = ""
+    details: _Details | None = None
+
+    def is_caused_by(self, reason: str) -> bool:
+        causes = self.details.causes if self.details is not None else ()
+        return any(cause.reason == reason for cause in causes)
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -98,6 +117,9 @@ def error_for(status: int, body: bytes, *, retry_after_s: float | None = None) -
     # reason (seen with 1.36): it is as invalid as where a create would get 400.
     if status == 500 and answer.message.startswith("failed to create typed patch object"):
         kind = InvalidError
+    # https://github.com/kubernetes/kubernetes/pull/59152: the cause, not the reason, tells it.
+    if status == 403 and answer.is_caused_by("NamespaceTerminating"):
+        kind = NamespaceTerminatingError
     if status == 409 and answer.reason == "AlreadyExists":
         kind = AlreadyExistsError
     message = answer.message or f"the API server answered {status}"

@@ -11,7 +11,6 @@ IMAGE=${IMAGE:-docker.io/apache/rocketmq-operator:0.1.0}
 WATCH_NAMESPACES=${WATCH_NAMESPACES:-}
 KUBECTL=${KUBECTL:-kubectl}
 KINDS="brokers.rocketmq.apache.org nameservices.rocketmq.apache.org"
-OURS=app.kubernetes.io/name=rocketmq-operator
 NOT_OURS=app.kubernetes.io/name!=rocketmq-operator
 KEPT=pods,pvc,services,statefulsets,deployments,daemonsets,jobs,cronjobs,configmaps,secrets
 MADE_BY_US=rocketmq.apache.org/created-by=deploy
@@ -23,6 +22,8 @@ server() {
 }
 
 overlay() {  # an overlay of manifests/$1 for this namespace and image; prints its folder
+  # Names that are of the whole cluster carry the namespace: a second installation elsewhere keeps
+  # its rights when this one goes.
   directory=build/deploy/$NAMESPACE-$1
   rm -rf "$directory" && mkdir -p "$directory"
   cat >"$directory/kustomization.yaml" <<EOF
@@ -36,10 +37,15 @@ patches:
     patch: |-
       - {op: replace, path: /spec/template/spec/containers/0/image, value: "$IMAGE"}
       - {op: replace, path: /spec/template/spec/containers/0/args/0, value: "--watch-namespaces=$WATCH_NAMESPACES"}
+  - target: {kind: ClusterRole, name: rocketmq-operator}
+    options: {allowNameChange: true}
+    patch: |-
+      - {op: replace, path: /metadata/name, value: "rocketmq-operator:$NAMESPACE"}
   - target: {kind: ClusterRoleBinding, name: rocketmq-operator}
     options: {allowNameChange: true}
     patch: |-
       - {op: replace, path: /metadata/name, value: "rocketmq-operator:$NAMESPACE"}
+      - {op: replace, path: /roleRef/name, value: "rocketmq-operator:$NAMESPACE"}
       - {op: replace, path: /subjects/0/namespace, value: "$NAMESPACE"}
 EOF
   printf '%s' "$directory"
@@ -53,8 +59,9 @@ deploy() {
       pod-security.kubernetes.io/enforce=restricted >/dev/null
   fi
   $KUBECTL apply --server-side --force-conflicts -k manifests/crds
-  $KUBECTL wait --for=condition=Established --timeout=60s -f manifests/crds >/dev/null 2>&1 ||
-    $KUBECTL wait --for=condition=Established --timeout=60s crd -l "$OURS" >/dev/null
+  for kind in $KINDS; do
+    $KUBECTL wait --for=condition=Established --timeout=60s "crd/$kind" >/dev/null
+  done
   $KUBECTL apply --server-side --force-conflicts -k "$(overlay operator)"
   $KUBECTL -n "$NAMESPACE" rollout status deployment/rocketmq-operator --timeout="${TIMEOUT:-180s}"
 }

@@ -29,6 +29,7 @@ from controller.conditions import Condition
 from controller.errors import (
     ApiError,
     ConflictError,
+    NamespaceTerminatingError,
     NotFoundError,
     ThrottledError,
     UnreachableError,
@@ -148,7 +149,10 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             status = self.invalid_status(cr, facts, problem)
             await self._report(cr.metadata, status, self.status_of(cr), ())
             raise Terminal(problem.message)
-        return await self._converge(cr, facts)
+        try:
+            return await self._converge(cr, facts)
+        except NamespaceTerminatingError:
+            return Result()  # nobody waits for what would be deleted at once
 
     @property
     @abstractmethod
@@ -222,7 +226,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
 
         try:
             return await execute(planned, self._tools.client, record=record)
-        except _PASSING:
+        except (*_PASSING, NamespaceTerminatingError):
             raise
         except ApiError as error:
             failed = planned.steps[len(done)].ref

@@ -10,6 +10,7 @@ from controller.errors import (
     ForbiddenError,
     GoneError,
     InvalidError,
+    NamespaceTerminatingError,
     NotFoundError,
     ThrottledError,
     UnauthorizedError,
@@ -65,3 +66,12 @@ def test_a_manifest_that_apply_cannot_read_is_invalid_and_not_retried(what: str)
 )
 def test_an_answer_that_is_no_status_is_an_error_all_the_same(body: bytes, message: str) -> None:
     assert str(error_for(502, body)) == message
+
+
+def test_a_create_in_a_namespace_that_goes_away_is_told_by_its_cause() -> None:
+    body = (
+        b'{"reason":"Forbidden","message":"unable to create new content",'
+        b'"details":{"causes":[{"reason":"NamespaceTerminating","field":"metadata.namespace"}]}}'
+    )
+    assert type(error_for(403, body)) is NamespaceTerminatingError
+    assert type(error_for(403, b'{"reason":"Forbidden","details":{}}')) is ForbiddenError

@@ -10,7 +10,12 @@ import pytest
 import yaml
 
 from controller.client.projection import typed
-from controller.errors import ApiError, ConflictError, UnreachableError
+from controller.errors import (
+    ApiError,
+    ConflictError,
+    NamespaceTerminatingError,
+    UnreachableError,
+)
 from controller.events import Event
 from controller.objects import HasMetadata, Key, Manifest, ObjectRef, Resource
 from controller.reconcile import Result, Terminal
@@ -301,6 +306,16 @@ async def test_a_failing_server_is_told_on_the_status_and_tried_again() -> None:
     assert (
         "StatefulSet default/name-service was refused: the webhook timed out" in degraded["message"]
     )
+
+
+async def test_a_namespace_that_is_being_deleted_ends_the_work_in_silence() -> None:
+    world = World(name_service())
+    world.client.refuse = lambda verb, _ref, _manifest: (
+        NamespaceTerminatingError("it is going", status=403) if verb == "apply" else None
+    )
+    assert await world.reconcile("NameService", "name-service") == Result()
+    assert world.recorded.events == []
+    assert world.statuses_written == []
 
 
 async def test_a_conflict_is_no_news() -> None:
