@@ -23,8 +23,8 @@ from reconcilers.api.meta import GROUP
 ROLE_NAME = "rocketmq-operator"
 
 _OWN = tuple(definition.resource.plural for definition in DEFINITIONS)
-_READ = ("get", "list", "watch")
-_MANAGE = (*_READ, "create", "patch", "delete")
+_WATCH = ("list", "watch")
+_MANAGE = ("get", *_WATCH, "create", "patch", "delete")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +40,13 @@ RULES = (
     Rule(
         group=GROUP,
         resources=_OWN,
-        verbs=_READ,
-        reason="What users declare.",
+        verbs=("get", *_WATCH),
+        reason="What users declare; one that does not decode is read past the cache.",
     ),
     Rule(
         group=GROUP,
         resources=tuple(f"{plural}/status" for plural in _OWN),
-        verbs=("patch", "update"),
+        verbs=("patch",),
         reason="What was observed.",
     ),
     Rule(
@@ -77,7 +77,7 @@ RULES = (
     Rule(
         group="",
         resources=(POD.plural,),
-        verbs=_READ,
+        verbs=_WATCH,
         reason="Where they run and whether they serve.",
     ),
     Rule(
