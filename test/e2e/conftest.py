@@ -24,7 +24,7 @@ from fakes.audit_log import AuditLog
 from fakes.witness import Place, Witness
 
 KEEP = os.environ.get("ROCKETMQ_E2E_KEEP", "") not in ("", "0")
-TEST_S = 300.0
+TEST_S = 900.0
 """The longest time of one test. Fixtures are not counted: a cold cache compiles Kubernetes."""
 
 LAST = "test_installation"

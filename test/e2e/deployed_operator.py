@@ -15,7 +15,7 @@ from fakes.witness import Object, Place, Witness
 NAMESPACE = "rocketmq-operator"
 USER = f"system:serviceaccount:{NAMESPACE}:rocketmq-operator"
 """The user that the audit log shows for it."""
-START_S = 60.0
+START_S = 120.0
 METRICS_PORT = 8080
 
 LogLine = dict[str, object]

@@ -23,7 +23,7 @@ CLAIMS = {
     *(f"namesrv-storage-name-service-{number}" for number in range(2)),
     *(f"broker-storage-{broker}-0" for broker in BROKERS),
 }
-RESTART_S = 120.0
+RESTART_S = 240.0
 
 
 @pytest.fixture(scope="module")
