@@ -109,8 +109,10 @@ broker_ready() {
   setting namesrvAddr && name_servers=$value
   exec 4<> <(:) # a pipe
   IFS=';'
+  # Of the probe's output they hold nothing: at its timeout only the probe itself is killed, and
+  # containerd waits (and the kubelet probes no more) until the last process that holds it has ended.
   for server in $name_servers; do
-    { if listed "$server"; then echo yes; else echo no; fi >&4; } 2>/dev/null &
+    { if listed "$server"; then echo yes; else echo no; fi >&4; } >/dev/null 2>&1 &
     pids="$pids;$!"
     waiting=$((waiting + 1))
   done

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -80,16 +80,20 @@ class Server:
             await done.wait()
 
 
-async def probed(tmp_path: Path, *arguments: str) -> tuple[int | None, str]:
+async def started_probe(tmp_path: Path, *arguments: str) -> asyncio.subprocess.Process:
     script = tmp_path / "probe.sh"
     script.write_text(PROBE_SCRIPT)
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         "/bin/bash",
         str(script),
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
+
+
+async def probed(tmp_path: Path, *arguments: str) -> tuple[int | None, str]:
+    process = await started_probe(tmp_path, *arguments)
     output, _ = await process.communicate()
     return process.returncode, output.decode()
 
@@ -227,10 +231,9 @@ async def test_one_name_server_that_lists_it_is_enough(tmp_path: Path) -> None:
     assert lists.asked == [106]
 
 
-async def test_a_name_server_that_swallows_connections_does_not_hang_the_probe(
-    tmp_path: Path,
-) -> None:
-    # A backlog of none that is full: a further connect is not answered, as by a dead node.
+@contextlib.contextmanager
+def swallowing() -> Iterator[int]:
+    """A port that answers no connect, as a dead node: its backlog of none is full."""
     full = socket.socket()
     full.bind(("127.0.0.1", 0))
     full.listen(0)
@@ -238,14 +241,37 @@ async def test_a_name_server_that_swallows_connections_does_not_hang_the_probe(
     for one in held:
         one.setblocking(False)
         one.connect_ex(full.getsockname())
-    async with Server({28: frame(0)}) as port:
-        conf = configured(tmp_path, port, f"127.0.0.1:{full.getsockname()[1]}")
-        started = time.monotonic()
-        status, _ = await probed(tmp_path, "broker", str(conf))
-        assert status == 1
-        assert time.monotonic() - started < 6
+    port: int = full.getsockname()[1]
+    yield port
     for one in (*held, full):
         one.close()
+
+
+async def test_a_name_server_that_swallows_connections_does_not_hang_the_probe(
+    tmp_path: Path,
+) -> None:
+    with swallowing() as swallowed:
+        async with Server({28: frame(0)}) as port:
+            conf = configured(tmp_path, port, f"127.0.0.1:{swallowed}")
+            started = time.monotonic()
+            status, _ = await probed(tmp_path, "broker", str(conf))
+            assert status == 1
+            assert time.monotonic() - started < 6
+
+
+async def test_nothing_holds_the_output_of_a_probe_that_was_killed(tmp_path: Path) -> None:
+    with swallowing() as swallowed:
+        async with Server({28: frame(0)}) as port:
+            conf = configured(tmp_path, port, f"127.0.0.1:{swallowed}")
+            process = await started_probe(tmp_path, "broker", str(conf))
+            await asyncio.sleep(1)
+            assert children(process.pid), "it asks no name server"
+            process.kill()
+            await asyncio.wait_for(process.communicate(), 2)
+
+
+def children(pid: int) -> str:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
 
 
 async def test_a_large_cluster_is_read_well_within_the_probes_time(tmp_path: Path) -> None:
