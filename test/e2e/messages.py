@@ -27,7 +27,8 @@ class MessageClient(msgspec.Struct, frozen=True):
 
     def send(self, topic: str, count: int = 100) -> set[str]:
         """The keys that brokers acknowledged; AssertionError unless there are `count` of them."""
-        said = self._run("send", "--topic", topic, "--count", str(count))
+        # The first send makes the topic, which takes more than 5 s where others use the machine.
+        said = self._run("send", "--topic", topic, "--count", str(count), "--timeout", "30")
         sent = set(_SENT.findall(said))
         assert len(sent) == count, said
         return sent
