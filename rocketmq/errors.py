@@ -192,7 +192,7 @@ class PolicyNotExistError(ResponseError):
     """The user has no such policy (ACL 2.0)."""
 
 
-_BY_CODE = MappingProxyType(
+_BY_CODE: MappingProxyType[int, type[ResponseError]] = MappingProxyType(
     {
         ResponseCode.SYSTEM_ERROR: ServerFaultError,
         ResponseCode.SYSTEM_BUSY: BusyError,
