@@ -12,12 +12,13 @@ from rocketmq.codes import ResponseCode, response_name
 
 
 class RocketmqError(Exception):
-    """A call did not succeed; `address` is the server that was called ("" where none is known)."""
+    """A call did not succeed: the `reason`, and the server's `address` ("" where none is known)."""
 
     retriable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, address: str = "") -> None:
         super().__init__(f"{address}: {message}" if address else message)
+        self.reason = message
         self.address = address
 
 
