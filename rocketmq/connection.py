@@ -161,16 +161,16 @@ class Connection(asyncio.Protocol):
         self._on_lost(self)
 
     async def _wait_writable(self, deadline: float) -> asyncio.Transport:
-        if not self._writable.is_set():
-            try:
+        try:
+            while not self._writable.is_set():  # again, for who woke first may have filled it
                 async with asyncio.timeout_at(deadline):
                     await self._writable.wait()
-            except TimeoutError:
-                self._silent = True
-                if not self._waiting:
-                    self.abort()
-                message = "the time ran out before the server read the request"
-                raise NoAnswerError(message, address=self._address) from None
+        except TimeoutError:
+            self._silent = True
+            if not self._waiting:
+                self.abort()
+            message = "the time ran out before the server read the request"
+            raise NoAnswerError(message, address=self._address) from None
         if self._transport is None or self._ended:
             raise ConnectionLostError(
                 self._ended or "never connected", address=self._address, sent=False
@@ -224,7 +224,7 @@ async def open_line(connection: Connection, address: str, tls: ssl.SSLContext | 
             server_hostname=host if tls else None,
             ssl_shutdown_timeout=_TLS_GOODBYE_S if tls else None,
         )
-    except (OSError, UnicodeError) as error:  # TLS, names and routes are all OSErrors
+    except (OSError, ValueError) as error:  # ValueError: no name can be like that
         raise ConnectError(f"cannot connect: {error}", address=address) from error
 
 

@@ -301,6 +301,19 @@ async def test_requests_go_on_when_the_server_reads_again() -> None:
         assert len(network.wires) == 1
 
 
+async def test_those_who_wait_to_write_check_again_when_another_was_first() -> None:
+    def one_at_a_time(wire: Wire, request: Frame) -> None:
+        wire.stop_reading()
+        asyncio.get_running_loop().call_later(1, wire.read_again)
+        echo(wire, request)
+
+    network = Network(one_at_a_time)
+    async with pool_on(network) as pool:
+        await outcomes(pool, [READ] * 4)
+        assert now_s() == 3
+        assert len(network.wires[0].requests) == 4
+
+
 async def test_no_more_calls_are_under_way_than_allowed_and_the_others_wait_in_their_time() -> None:
     network = Network(lambda wire, request: wire.answer(request, after_s=2))
     async with pool_on(network, ClientSettings(calls_per_address=2)) as pool:
