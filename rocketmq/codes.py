@@ -310,7 +310,6 @@ READS = frozenset(
         RequestCode.VIEW_BROKER_STATS_DATA,
         RequestCode.GET_BROKER_CONSUME_STATS,
         RequestCode.GET_NAMESRV_CONFIG,
-        RequestCode.QUERY_DATA_VERSION,
         RequestCode.GET_ALL_PRODUCER_INFO,
         RequestCode.QUERY_TOPICS_BY_CONSUMER,
         RequestCode.QUERY_SUBSCRIPTION_BY_CONSUMER,

@@ -25,15 +25,16 @@ from rocketmq.errors import ProtocolError
 DEPTH = 64
 """How deep the dialect may be nested. Real bodies reach 7."""
 
+_BLANKS = frozenset(" \t\r\n")
 _BLANK = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"([^"\\]*+)(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _WORD = re.compile(r"[a-z]+")
 _WORDS: Final = {"true": True, "false": False, "null": None}
-# The common member in one step: a plain or bare key, and a plain string or an integer as value.
+# The common member in one step: plain or bare key, plain string or integer, and what follows.
 _MEMBER = re.compile(
     r'[ \t\r\n]*(?:"([^"\\]*)"|([\w$.+-]+))[ \t\r\n]*:[ \t\r\n]*'
-    r'(?:"([^"\\]*)"|(-?[0-9]{1,18})(?=[,}\]\s]))?'
+    r'(?:(?:"([^"\\]*)"|(-?[0-9]{1,18}))([,}]))?'
 )
 _STEP = re.compile(r"\.((?:[^\\.\[]|\\.)*)|\[([0-9]+)\]", re.DOTALL)
 # The one object that is a key in practice, as every version writes it.
@@ -119,21 +120,17 @@ class _Parser:
         at, empty = self._opened(at, depth, "}")
         more = not empty
         while more:
-            member = _MEMBER.match(self._text, at)
-            value: Any
-            if member is None:
-                key, at = self._key(at, depth)
-                value, at = self._value(at, made, depth)
+            key: Any
+            if member := _MEMBER.match(self._text, at):
+                quoted, bare, string, integer, end = member.groups()
+                key, at = bare if quoted is None else quoted, member.end()
+                if end is not None:
+                    made[key] = int(integer) if string is None else string
+                    more = end == ","
+                    continue
             else:
-                quoted, bare, string, integer = member.groups()
-                key = bare if quoted is None else quoted
-                at = member.end()
-                if string is not None:
-                    value = string
-                elif integer is not None:
-                    value = int(integer)
-                else:
-                    value, at = self._value(at, made, depth)
+                key, at = self._key(at, depth)
+            value, at = self._value(at, made, depth)
             made[key] = self._placed(value, key, made, outer)
             at, more = self._another(at, "}")
         return made, at
@@ -150,7 +147,7 @@ class _Parser:
 
     def _key(self, at: int, depth: int) -> tuple[Any, int]:
         if queue := _QUEUE_MEMBER.match(self._text, at):
-            return MessageQueue(queue[3], queue[1], int(queue[2])), queue.end()
+            return MessageQueue(queue[3], queue[1], int(queue[2])), self._skip(queue.end())
         references = len(self._references)
         key: Any
         at = self._skip(at)
@@ -207,6 +204,8 @@ class _Parser:
         return reference
 
     def _skip(self, at: int) -> int:
+        if self._text[at : at + 1] not in _BLANKS:
+            return at
         blank = _BLANK.match(self._text, at)
         return at if blank is None else blank.end()
 

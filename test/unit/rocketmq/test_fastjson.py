@@ -142,6 +142,11 @@ def test_a_damaged_body_is_a_value_or_a_protocol_error(
                 }
             },
         ),
+        (
+            '{{"brokerName":"b","queueId":0,"topic":"t"}: 1 }',
+            {MessageQueue("t", "b", 0): 1},
+        ),
+        ('{0: "a" , 1 :7 }', {"0": "a", "1": 7}),
         ('{{"a":1}:2}', {frozenset({("a", 1)}): 2}),
         (
             '{{"brokerName":"b","queueId":"0","topic":"t"}:1}',
