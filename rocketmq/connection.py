@@ -123,8 +123,6 @@ class Connection(asyncio.Protocol):
         """The transport is there (asyncio calls this)."""
         self._transport = cast("asyncio.Transport", transport)
         self._writable.set()
-        if self._ended:
-            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came (asyncio calls this): hand the answers out, refuse what the peer asks."""

@@ -75,14 +75,13 @@ def decode(body: bytes) -> Any:
 class _Reference:
     """Stands where a reference was until all containers are there."""
 
-    __slots__ = ("container", "outer", "path", "resolving", "target")
+    __slots__ = ("container", "outer", "path", "target")
 
     def __init__(self, path: str, container: Any, outer: Any) -> None:
         self.path = path
         self.container = container
         self.outer = outer
         self.target: Any = None
-        self.resolving = False
 
 
 class _Parser:
@@ -232,9 +231,8 @@ def _hashable(value: Any) -> Any:
 def _target(reference: _Reference, root: Any, hops: int) -> Any:
     """What is referred to; kept, so that references through references cost no more than once."""
     if reference.target is None:
-        if reference.resolving or hops > DEPTH:
-            raise ProtocolError("unreadable body: a reference to itself")
-        reference.resolving = True
+        if hops > DEPTH:
+            raise ProtocolError("unreadable body: a reference to itself, or to too many others")
         reference.target = _found(reference, root, hops)
     return reference.target
 

@@ -207,6 +207,10 @@ def test_references_may_lead_forward_and_through_references() -> None:
     assert value["b"] is value["d"]
 
 
+def test_of_a_key_written_twice_the_last_value_counts() -> None:
+    assert decode(b'{"a":{"$ref":"$"},"a":1,0:2,0:3}') == {"a": 1, "0": 3}
+
+
 def test_a_text_that_only_looks_like_a_reference_stays() -> None:
     assert decode(b'["{\\"$ref\\":\\"$\\"}",{"$ref":1},{"$ref":"$","a":1},"\\"$ref\\""]') == [
         '{"$ref":"$"}',
@@ -278,6 +282,10 @@ def test_references_by_the_thousand_cost_no_more_than_their_text() -> None:
     chain = ",".join(f'"r{n}":{{"$ref":"$.r{n - 1}.r{n - 1}"}}' for n in range(1, 40))
     value = decode(f'{{"r0":{{"$ref":"$"}},{chain}}}'.encode())
     assert value["r39"] is value
+
+    deep = ",".join(f'"r{n}":{{"$ref":"$.r{n + 1}"}}' for n in range(5000))
+    with pytest.raises(ProtocolError, match="too many others"):
+        decode(f'{{{deep},"r5000":{{}}}}'.encode())
 
     wide = ",".join(f'"k{n}":{{"$ref":"$.k0"}}' for n in range(1, 2000))
     assert decode(f'{{"k0":{{}},{wide}}}'.encode())["k1999"] == {}

@@ -204,9 +204,31 @@ async def test_an_idle_line_closes_before_the_server_would_close_it() -> None:
         assert len(network.wires) == 2
 
 
-async def test_a_line_in_use_is_never_idle() -> None:
-    network = Network(lambda wire, request: wire.answer(request, after_s=500))
+async def test_an_idle_line_is_not_kept_for_what_its_server_does_not_read() -> None:
+    network = Network(silence)
     async with pool_on(network) as pool:
+        await pool.send_one_way(A, READ)
+        network.wires[0].reading = False
+        await pool.send_one_way(A, WRITE)
+        await asyncio.sleep(61)
+        assert network.wires[0].ended == "aborted"
+
+
+async def test_an_answered_call_leaves_no_timer() -> None:
+    async with pool_on(Network()) as pool:
+        for _ in range(10):
+            await outcome(pool, timeout_s=1000)
+        loop = asyncio.get_running_loop()
+        later = [timer for timer in loop._scheduled if timer.when() > 900]
+        assert [timer for timer in later if not timer.cancelled()] == []
+
+
+async def test_a_line_in_use_is_never_idle() -> None:
+    network = Network()
+    async with pool_on(network) as pool:
+        await outcome(pool)
+        await asyncio.sleep(30)
+        network.script = lambda wire, request: wire.answer(request, after_s=500)
         assert isinstance(await outcome(pool, timeout_s=600), Response)
         await asyncio.sleep(59)
         assert len(network.open_wires) == 1
@@ -313,6 +335,22 @@ async def test_closing_fails_the_calls_that_wait_and_refuses_new_ones() -> None:
     assert network.open_wires == []
     with pytest.raises(RuntimeError):
         await pool.call(A, READ)
+
+
+async def test_a_call_that_waits_for_its_turn_opens_no_line_after_closing() -> None:
+    network = Network(silence)
+    pool = pool_on(network, ClientSettings(calls_per_address=1))
+    async with asyncio.TaskGroup() as group:
+        async with pool:
+            calls = [group.create_task(outcome(pool)) for _ in range(2)]
+            await asyncio.sleep(1)
+        errors = [await call for call in calls]
+
+    assert [str(error) for error in errors] == [
+        f"{A}: closed by this side",
+        f"{A}: the pool was closed",
+    ]
+    assert len(network.wires) == 1
 
 
 async def test_closing_while_a_line_opens_leaves_no_line() -> None:
