@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from rocketmq import errors
-from rocketmq.codes import MQVersion, ResponseCode, request_name, response_name, version_name
+from rocketmq.codes import ResponseCode, response_name
 from rocketmq.errors import ConnectError, ConnectionLostError, ResponseError, for_code
 
 
@@ -80,29 +80,3 @@ def test_an_error_without_address_or_remark_reads_well() -> None:
     assert str(for_code(4711, "")) == "4711: no remark"
     assert str(ConnectError("no")) == "no"
     assert ConnectionLostError("gone", address="a:1", sent=False).reason == "gone"
-
-
-@pytest.mark.parametrize(
-    ("ordinal", "name"),
-    [
-        (313, "4.5.0"),
-        (395, "4.9.1"),
-        (409, "4.9.8"),
-        (412, "5.0.0-SNAPSHOT"),
-        (479, "5.3.3"),
-        (480, "5.3.4-SNAPSHOT"),
-        (611, "5.9.9"),
-    ],
-)
-def test_ordinals_read_as_versions(ordinal: int, name: str) -> None:
-    assert version_name(ordinal) == name
-
-
-@pytest.mark.parametrize("version", MQVersion)
-def test_the_named_versions_follow_the_rule_of_the_ordinals(version: MQVersion) -> None:
-    assert "V" + version_name(version).replace(".", "_") == version.name
-
-
-def test_codes_without_a_name_are_numbers() -> None:
-    assert (request_name(26), request_name(9)) == ("GET_BROKER_CONFIG (26)", "9")
-    assert response_name(210) == "POLLING_TIMEOUT or DELETE_ACL_CONFIG_FAILED (210)"

@@ -9,7 +9,7 @@ import pytest
 
 from fakes.remoting_network import Network, Wire, echo
 from rocketmq.calls import Request, Response
-from rocketmq.codes import READS, RequestCode
+from rocketmq.codes import RequestCode
 from rocketmq.errors import ConnectionLostError
 from rocketmq.frames import Frame
 from rocketmq.pool import ClientSettings, Pool
@@ -88,22 +88,3 @@ async def test_a_write_that_never_left_is_made_on_a_new_line() -> None:
         network.wires[0].cut(after_s=1)
         assert isinstance(await outcome(pool, WRITE), Response)
     assert [[request.code for request in wire.requests] for wire in network.wires] == [[26], [25]]
-
-
-def test_what_is_repeated_changes_nothing() -> None:
-    assert {code.name.split("_")[0] for code in READS} <= {
-        "GET",
-        "QUERY",
-        "SEARCH",
-        "VIEW",
-        "AUTH",
-        "CONTROLLER",
-    }
-    assert {
-        code.name.split("_")[1] for code in READS if code.name.startswith(("AUTH", "CONTR"))
-    } == {
-        "GET",
-        "LIST",
-    }
-    # Not all that only reads is there: a pull may commit, and long polls are no reads to repeat.
-    assert RequestCode.PULL_MESSAGE not in READS
