@@ -1,6 +1,7 @@
 """Whole clusters behind a list of name servers: asks and tells every server that it concerns.
 
-Nothing here stops at the first error: what each address answered is in the results. What a name
+Nothing here stops at the first error: what each address answered is in the results, and a broker
+set that has no master to write to is an error under its name. What a name
 server does not know may still exist, so views are merged from all that answer.
 """
 
@@ -39,6 +40,15 @@ class NoNameServerError(RocketmqError):
     def __init__(self, errors: Mapping[str, RocketmqError]) -> None:
         super().__init__("; ".join(str(error) for error in errors.values()) or "no name servers")
         self.errors = dict(errors)
+
+
+class NoMasterError(RocketmqError):
+    """A broker set has no master now: what was to be written there was not."""
+
+    retriable = True
+
+    def __init__(self, broker_name: str) -> None:
+        super().__init__(f"{broker_name} has no master")
 
 
 class ClusterView(msgspec.Struct, frozen=True):
@@ -126,14 +136,11 @@ class Clusters(msgspec.Struct, frozen=True):
         async def save(address: str) -> None:
             await self.admin.topics.save(address, config, replaced=before.get(address))
 
-        return await self._each((await self.info()).masters(cluster), save)
+        return await self._masters(cluster, save)
 
     async def delete_topic(self, cluster: str, topic: str) -> Results[None]:
-        """Delete a topic on every broker, then its route in every name server."""
-        brokers = await self._each(
-            (await self.info()).addresses(cluster),
-            lambda one: self.admin.topics.delete(one, topic),
-        )
+        """Delete a topic on every master, which their slaves follow, and then its routes."""
+        brokers = await self._masters(cluster, lambda one: self.admin.topics.delete(one, topic))
         routes = await self._each(
             self.name_servers,
             lambda one: self.admin.name_servers.delete_topic(one, topic, cluster=cluster),
@@ -142,13 +149,12 @@ class Clusters(msgspec.Struct, frozen=True):
 
     async def save_group(self, cluster: str, config: SubscriptionGroup) -> Results[None]:
         """Write a group to every master."""
-        masters = (await self.info()).masters(cluster)
-        return await self._each(masters, lambda one: self.admin.groups.save(one, config))
+        return await self._masters(cluster, lambda one: self.admin.groups.save(one, config))
 
     async def delete_group(self, cluster: str, group: str, *, with_offsets: bool) -> Results[None]:
         """Delete a group on every master; its retry and dead-letter topics stay."""
-        return await self._each(
-            (await self.info()).masters(cluster),
+        return await self._masters(
+            cluster,
             lambda one: self.admin.groups.delete(one, group, with_offsets=with_offsets),
         )
 
@@ -190,6 +196,12 @@ class Clusters(msgspec.Struct, frozen=True):
         self, addresses: Iterable[str], call: Callable[[str], Awaitable[T]]
     ) -> Results[T]:
         return await each(addresses, call, at_once=self.at_once)
+
+    async def _masters(self, cluster: str, call: Callable[[str], Awaitable[T]]) -> Results[T]:
+        info = await self.info()
+        done = await self._each(info.masters(cluster), call)
+        missing = {name: NoMasterError(name) for name in info.without_master(cluster)}
+        return Results(done.values, {**done.errors, **missing})
 
     def _known(self, results: Results[T]) -> Results[T]:
         if not results.values:

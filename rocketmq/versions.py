@@ -1,7 +1,7 @@
 """Which version of RocketMQ knows which operation (dossier, 2.0). Pure.
 
 Only operations that some supported version lacks are listed. A server that lacks one answers
-REQUEST_CODE_NOT_SUPPORTED, so asking is always safe; the table saves the question.
+REQUEST_CODE_NOT_SUPPORTED; but a name server before 5.0 answers nothing at all.
 """
 
 from __future__ import annotations

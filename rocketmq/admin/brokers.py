@@ -33,7 +33,10 @@ class Brokers(msgspec.Struct, frozen=True):
         return await change_settings(self.caller, address, Server.BROKER, changes)
 
     async def runtime_info(self, address: str) -> RuntimeInfo:
-        """Version, offsets, rates, disks: 28 (2.2)."""
+        """Version, offsets, rates, disks: 28 (2.2).
+
+        A 4.9 broker raises ServerFaultError in its first seconds, before it has taken samples.
+        """
         return await perform(self.caller, address, messages.runtime_info())
 
     async def ha_status(self, address: str) -> HaStatus:

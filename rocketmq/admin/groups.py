@@ -15,6 +15,7 @@ from rocketmq.messages.groups import (
     ConsumerConnection,
     ConsumeStats,
     GroupTable,
+    ProducerInfo,
     SubscriptionGroup,
 )
 
@@ -79,6 +80,6 @@ class Groups(msgspec.Struct, frozen=True):
         """The connected producers of a group: 204 (2.4)."""
         return await perform(self.caller, address, messages.producer_connections(group))
 
-    async def all_producers(self, address: str) -> dict[str, tuple[ClientConnection, ...]]:
+    async def all_producers(self, address: str) -> dict[str, tuple[ProducerInfo, ...]]:
         """The connected producers of every group: 328 (2.4), from 4.9."""
         return await perform(self.caller, address, messages.all_producers())

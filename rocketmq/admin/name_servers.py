@@ -9,9 +9,12 @@ import msgspec
 from rocketmq.admin.perform import perform
 from rocketmq.admin.settings import change_settings
 from rocketmq.calls import Caller
+from rocketmq.codes import RequestCode, ResponseCode, version_name
+from rocketmq.errors import for_code
 from rocketmq.messages import name_servers as messages
 from rocketmq.messages.settings import Server, Settings, SettingsChange, get_settings
 from rocketmq.routes import BrokerData, ClusterInfo, TopicRoute
+from rocketmq.versions import supports
 
 
 class NameServers(msgspec.Struct, frozen=True):
@@ -55,6 +58,7 @@ class NameServers(msgspec.Struct, frozen=True):
 
         The number of topics changed; they get permission 6 whatever they had before.
         """
+        await self._require(address, RequestCode.ADD_WRITE_PERM_OF_BROKER)
         return await perform(self.caller, address, messages.add_write_permission(broker_name))
 
     async def delete_topic(self, address: str, topic: str, *, cluster: str | None = None) -> None:
@@ -68,6 +72,7 @@ class NameServers(msgspec.Struct, frozen=True):
         self, address: str, cluster: str, broker_name: str
     ) -> BrokerData | None:
         """The brokers of one set: 901 (2.1), from 5.0."""
+        await self._require(address, RequestCode.GET_BROKER_MEMBER_GROUP)
         return await perform(self.caller, address, messages.broker_members(cluster, broker_name))
 
     async def settings(self, address: str) -> Settings:
@@ -96,3 +101,11 @@ class NameServers(msgspec.Struct, frozen=True):
     async def pairs(self, address: str, namespace: str) -> dict[str, str]:
         """All values of a namespace: 219 (2.1)."""
         return await perform(self.caller, address, messages.pairs(namespace))
+
+    async def _require(self, address: str, code: RequestCode) -> None:
+        # A name server before 5.0 does not answer a code that it does not know: a call would run
+        # into its time-out, and say nothing of the reason.
+        version = await perform(self.caller, address, messages.server_version())
+        if not supports(version, code):
+            refused = ResponseCode.REQUEST_CODE_NOT_SUPPORTED
+            raise for_code(refused, f"not in {version_name(version)}", address)

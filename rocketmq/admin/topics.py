@@ -40,14 +40,16 @@ class Topics(msgspec.Struct, frozen=True):
 
         `replaced` is the record that is there: of the attributes only the differences are sent,
         for a broker refuses an immutable one that it has already. Permissions and numbers of
-        queues are not checked by the broker. Name servers hear of it a moment later.
+        queues are not checked by the broker, and 4.x does not keep `order`. Name servers hear of
+        it a moment later.
         """
         await perform(self.caller, address, messages.save_topic(config, replaced))
 
     async def delete(self, address: str, topic: str) -> None:
         """Delete the topic and its queues on this broker: 215 (2.3).
 
-        Succeeds for an unknown topic; the route stays until the name servers are told.
+        Succeeds for an unknown topic; the route stays until the name servers are told. A 5.3
+        broker whose timer wheel is off raises ServerFaultError, and has deleted the topic.
         """
         await perform(self.caller, address, messages.delete_topic(topic))
 

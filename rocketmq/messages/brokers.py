@@ -27,7 +27,7 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
 
     @property
     def commit_log_min_offset(self) -> int:
-        """The first byte that is still there."""
+        """The first byte that is still there; -1 before the first message."""
         return self._number("commitLogMinOffset")
 
     @property

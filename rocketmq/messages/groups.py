@@ -137,6 +137,16 @@ class ClientConnection(msgspec.Struct, frozen=True, rename="camel"):
     version: int = 0
 
 
+class ProducerInfo(msgspec.Struct, frozen=True, rename="camel"):
+    """A connected producer and when it was last heard of (ms)."""
+
+    client_id: str
+    remote_address: str = msgspec.field(default="", name="remoteIP")
+    language: str = ""
+    version: int = 0
+    last_update_timestamp: int = 0
+
+
 class Subscription(msgspec.Struct, frozen=True, rename="camel"):
     """What a consumer wants of a topic."""
 
@@ -168,7 +178,7 @@ class _Connections(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Producers(msgspec.Struct, frozen=True):
-    data: dict[str, tuple[ClientConnection, ...]] = {}
+    data: dict[str, tuple[ProducerInfo, ...]] = {}
 
 
 def all_groups() -> Operation[GroupTable]:
@@ -243,7 +253,7 @@ def producer_connections(group_name: str) -> Operation[tuple[ClientConnection, .
     return Operation(request, answer, allow=frozenset({ResponseCode.SYSTEM_ERROR}))
 
 
-def all_producers() -> Operation[dict[str, tuple[ClientConnection, ...]]]:
+def all_producers() -> Operation[dict[str, tuple[ProducerInfo, ...]]]:
     """GET_ALL_PRODUCER_INFO 328, from 4.9."""
     read = in_body(_Producers)
     request = Request(RequestCode.GET_ALL_PRODUCER_INFO)

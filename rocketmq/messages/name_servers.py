@@ -80,6 +80,13 @@ def broker_members(cluster: str, broker_name: str) -> Operation[BrokerData | Non
     return Operation(Request(RequestCode.GET_BROKER_MEMBER_GROUP, fields), answer)
 
 
+def server_version() -> Operation[int]:
+    """The server's MQVersion ordinal, as every answer has it: asked by GET_KV_CONFIG 101."""
+    request = Request(RequestCode.GET_KV_CONFIG, header(namespace="", key=""))
+    found_or_not = frozenset({ResponseCode.QUERY_NOT_FOUND})
+    return Operation(request, lambda response: response.version, allow=found_or_not)
+
+
 def put_pair(namespace: str, key: str, value: str) -> Operation[None]:
     """PUT_KV_CONFIG 100."""
     fields = header(namespace=namespace, key=key, value=value)
