@@ -16,6 +16,7 @@ from control_plane.supervisor import Supervisor
 from local import inside
 from modes.dispatch import Cluster, all_clusters
 from products.binaries import PROGRAMS, binary
+from products.distribution import distribution
 from products.images import Images, default_images
 from products.modules import rewrite_modules
 
@@ -154,6 +155,12 @@ COMMANDS = (
         "build a program if needed and print its path",
         lambda options: print(binary(options.program, read_versions(), run)),
         {"program": {"choices": list(PROGRAMS)}},
+    ),
+    Command(
+        "rocketmq",
+        "collect RocketMQ's jars, scripts and settings if needed and print their folder",
+        lambda options: print(distribution(options.version, read_versions(), run)),
+        {"--version": {"default": read_versions()["ROCKETMQ_VERSION"]}},
     ),
     Command(
         "image rocketmq",

@@ -1,0 +1,1 @@
+"""`python -m rocketmq`: a debugger's view of clusters, where no mqadmin is at hand."""
