@@ -245,8 +245,8 @@ async def apply_status(
     metadata: ObjectMeta,
     status: msgspec.Struct,
     before: msgspec.Struct,
-) -> bool:
-    """Write the status if it is not what was observed; whether it was written.
+) -> str:
+    """Write the status if it is not what was observed; the object's version then, else "".
 
     Times count as content: whoever computes a status keeps old times (`merge_conditions`). An
     object that is gone is no error. One of the same name that has replaced it gets this status
@@ -254,7 +254,7 @@ async def apply_status(
     """
     encoded = _without_nulls(msgspec.to_builtins(status))
     if encoded == _without_nulls(msgspec.to_builtins(before)):
-        return False
+        return ""
     manifest = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
@@ -262,10 +262,12 @@ async def apply_status(
         "status": encoded,
     }
     try:
-        await client.apply(resource, manifest, subresource="status", field_manager=STATUS_MANAGER)
+        written = await client.apply(
+            resource, manifest, subresource="status", field_manager=STATUS_MANAGER
+        )
     except NotFoundError:
-        return False
-    return True
+        return ""
+    return written.metadata.resource_version
 
 
 def _ref(desired: Desired) -> ObjectRef:

@@ -99,6 +99,14 @@ class ObjectMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return next((owner for owner in self.owner_references if owner.controller), None)
 
 
+def is_older(version: str, than: str) -> bool:
+    """Whether a resource version came before another one of the same kind; False if unknown.
+
+    Comparing them as numbers is allowed since KEP-5504 (comparable resource version).
+    """
+    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
+
+
 class HasMetadata(Protocol):
     """Anything a store can hold."""
 

@@ -35,7 +35,16 @@ from controller.errors import (
     UnreachableError,
 )
 from controller.events import Event, Regarding
-from controller.objects import Desired, ObjectMeta, ObjectRef, OwnerReference, Resource, Undecodable
+from controller.objects import (
+    Desired,
+    Key,
+    ObjectMeta,
+    ObjectRef,
+    OwnerReference,
+    Resource,
+    Undecodable,
+    is_older,
+)
 from controller.reconcile import Request, Result, Terminal
 from reconcilers.api.broker import Broker
 from reconcilers.api.meta import Status
@@ -47,6 +56,9 @@ from reconcilers.status import reasons
 from reconcilers.status.conditions import Conditions, add_invalid_conditions
 from reconcilers.status.notices import notices
 from rocketmq.memory import Role
+
+CACHE_BEHIND_S = 1.0
+"""A cache that has not seen our last write is looked at again; the event comes earlier mostly."""
 
 COLLECTED_SOON_S = 2.0
 """An object of a wanted name is being deleted; its end may bring no event to us."""
@@ -134,12 +146,19 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._written: dict[Key, str] = {}
+        """The version that our last write of a status gave its resource: a hint, lost with us."""
 
     async def reconcile(self, request: Request) -> Result:
         """See `controller.reconcile.Reconciler`."""
         cr = self.cached.get(request)
         if cr is None or cr.metadata.deletion_timestamp is not None:
+            self._written.pop(request, None)
             return Result()  # the garbage collector removes the children by their owner reference
+        if is_older(cr.metadata.resource_version, self._written.get(request, "")):
+            # The event of our own write is on its way: what it would be compared with is not yet
+            # what we wrote, so the same Events would be told twice.
+            return Result(CACHE_BEHIND_S)
         if isinstance(cr, Undecodable):
             await self._report_undecodable(cr)
             raise Terminal(cr.error)
@@ -241,7 +260,9 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
     async def _report(
         self, metadata: ObjectMeta, status: S, before: S, writes: Sequence[Line]
     ) -> None:
-        if await apply_status(self._tools.client, self.resource, metadata, status, before):
+        version = await apply_status(self._tools.client, self.resource, metadata, status, before)
+        if version:
+            self._written[metadata.key] = version
             self._tools.wrote_status(self.resource.kind)
         regarding = Regarding.of(self.resource, metadata)
         for notice in notices(before.conditions, status.conditions, writes):

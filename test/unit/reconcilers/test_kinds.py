@@ -71,7 +71,11 @@ class World:
         manifest["metadata"]["generation"] += 1
 
     async def reconcile(self, kind: str, name: str) -> Result:
-        tools = Tools(
+        return await self.reconciler(kind, self.tools()).reconcile(Key("default", name))
+
+    def tools(self) -> Tools:
+        """With the caches as they are now, for they do not follow."""
+        return Tools(
             client=self.client,
             caches=self._caches(),
             events=self.recorded,
@@ -79,10 +83,9 @@ class World:
             wrote_status=self.statuses_written.append,
             now=lambda: self.clock,
         )
-        reconciler: ClusterReconciler[Any, Any, Any] = (
-            BrokerReconciler(tools) if kind == "Broker" else NameServiceReconciler(tools)
-        )
-        return await reconciler.reconcile(Key("default", name))
+
+    def reconciler(self, kind: str, tools: Tools) -> ClusterReconciler[Any, Any, Any]:
+        return BrokerReconciler(tools) if kind == "Broker" else NameServiceReconciler(tools)
 
     async def reconcile_all(self) -> None:
         for ref in [*self.client.objects]:
@@ -232,6 +235,15 @@ async def test_two_name_services_without_a_reference_are_ambiguous_and_make_noth
     assert world.children() == []
     assert world.condition("Broker", "broker", "Ready")["reason"] == "AmbiguousNameService"
     assert world.recorded.reasons == ["AmbiguousNameService"]
+
+
+async def test_a_cache_that_has_not_seen_our_last_write_is_waited_for() -> None:
+    world = World(name_service("one"), name_service("two"), broker())
+    reconciler = world.reconciler("Broker", world.tools())
+    assert await reconciler.reconcile(Key("default", "broker")) == Result()
+    told, written = list(world.recorded.reasons), list(world.statuses_written)
+    assert (await reconciler.reconcile(Key("default", "broker"))).requeue_after_s == 1.0
+    assert (world.recorded.reasons, world.statuses_written) == (told, written)
 
 
 async def test_a_broker_whose_name_service_is_gone_keeps_what_it_has() -> None:
