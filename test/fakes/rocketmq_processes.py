@@ -30,7 +30,7 @@ _OPTIONS = (
     "-Xss256k",
     "-XX:ReservedCodeCacheSize=48m",
     "-XX:MaxMetaspaceSize=128m",
-    "-Xshare:auto",
+    "-XX:+ExitOnOutOfMemoryError",
     "-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99",
     # 4.9 unmaps files through internals that Java 17 closes: deleting a topic needs them.
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
@@ -43,7 +43,7 @@ _LOGBACK = """<configuration>
   <appender name="out" class="{package}ch.qos.logback.core.ConsoleAppender">
     <encoder><pattern>%d{{HH:mm:ss.SSS}} %p %c{{1}} - %m%n</pattern></encoder>
   </appender>
-  <root level="WARN"><appender-ref ref="out"/></root>
+  <root level="ERROR"><appender-ref ref="out"/></root>
 </configuration>
 """
 
@@ -106,7 +106,7 @@ class ServerProcess:
         prepare_home(release, folder)
         self.settings.write_text(properties.rendered(settings), encoding="utf-8")
         memory = (f"-Xms{program.heap_mib}m", f"-Xmx{program.heap_mib}m")
-        direct = "-XX:MaxDirectMemorySize=64m"
+        direct = "-XX:MaxDirectMemorySize=160m"
         command = java(release, folder, *memory, direct, *options)
         command += [program.main_class, "-c", str(self.settings)]
         with self.log.open("ab") as stream:
@@ -124,13 +124,13 @@ class ServerProcess:
 
         def started() -> None:
             assert self._process.poll() is None, f"{self.folder.name} ended:\n{self.tail()}"
-            assert self._program.boot_line in self.tail(), f"{self.folder.name}:\n{self.tail()}"
+            assert self._program.boot_line in self._output(), f"{self.folder.name}:\n{self.tail()}"
 
         eventually(started, within_s=_START_S)
 
     def tail(self) -> str:
         """The end of its output."""
-        return self.log.read_text(encoding="utf-8", errors="replace")[-6000:]
+        return self._output()[-3000:]
 
     def kill(self) -> None:
         """End it at once: its folder goes anyway."""
@@ -141,13 +141,16 @@ class ServerProcess:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(within_s)
 
+    def _output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
     def join(self) -> None:
         """Wait until it is gone."""
         self._process.wait(30.0)
 
 
 def prepare_home(release: Release, folder: Path) -> None:
-    """A home folder: the logs go to standard output, warnings alone."""
+    """A home folder: the logs go to standard output, errors alone."""
     (folder / "conf").mkdir(parents=True, exist_ok=True)
     package = "org.apache.rocketmq.logging." if release.five else ""
     for name in ("namesrv", "broker", "tools"):

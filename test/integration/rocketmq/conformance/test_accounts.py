@@ -61,15 +61,17 @@ async def test_access_is_given_changed_and_taken(servers: Servers, super_admin: 
     if not servers.release.acl_2:
         pytest.skip("see test_gates")
     accounts, broker = super_admin.accounts, servers.guarded
-    name = fresh("reader").replace("-", "_")
-    subject = f"User:{name}"
+    name = fresh("maker").replace("-", "_")
+    subject, maker = f"User:{name}", Credentials(name, "Password-1")
     await accounts.create_user(broker, User(name, "Password-1", "Normal"))
-    entry = PolicyEntry("Cluster:*", ("Get",), source_ips=("127.0.0.1",))
+    with pytest.raises(NoPermissionError, match=name):
+        await _save_topic_as(servers, maker)
+    entry = PolicyEntry("Topic:made-*", ("Create",), source_ips=("127.0.0.1",))
     await accounts.create_access(broker, AccessList(subject, (Policy(entries=(entry,)),)))
     assert await accounts.access(broker, subject) == AccessList(
         subject, (Policy("Custom", (entry,)),)
     )
-    assert (await _settings_as(servers, Credentials(name, "Password-1")))["brokerId"] == "0"
+    await _save_topic_as(servers, maker)
     more = PolicyEntry("Topic:orders*", ("Pub", "Sub"), "Deny")
     await accounts.update_access(broker, AccessList(subject, (Policy(entries=(more,)),)))
     listed = await accounts.accesses(broker, subject_filter=name, resource_filter="orders")
@@ -80,7 +82,18 @@ async def test_access_is_given_changed_and_taken(servers: Servers, super_admin: 
     await accounts.delete_access(broker, subject)
     assert await accounts.access(broker, subject) is None
     with pytest.raises(NoPermissionError):
-        await _settings_as(servers, Credentials(name, "Password-1"))
+        await _save_topic_as(servers, maker)
+
+
+async def test_any_user_may_read_a_broker_s_settings_for_they_ask_no_permission(
+    servers: Servers, super_admin: Admin
+) -> None:
+    if not servers.release.acl_2:
+        pytest.skip("see test_gates")
+    name = fresh("reader").replace("-", "_")
+    await super_admin.accounts.create_user(servers.guarded, User(name, "Password-1", "Normal"))
+    settings = await _settings_as(servers, Credentials(name, "Password-1"))
+    assert settings["brokerId"] == "0"
 
 
 async def test_accounts_of_the_first_generation(servers: Servers, super_admin: Admin) -> None:
@@ -125,4 +138,4 @@ async def _settings_as(servers: Servers, who: Credentials) -> dict[str, str]:
 
 async def _save_topic_as(servers: Servers, who: Credentials) -> None:
     async with Pool(ClientSettings(credentials=who)) as pool:
-        await Admin(pool).topics.save(servers.guarded, TopicConfig(fresh("refused")))
+        await Admin(pool).topics.save(servers.guarded, TopicConfig(fresh("made")))
