@@ -32,7 +32,7 @@ demo-down: ## Remove all that `make demo` made
 	@$(PYTHON) hack/demo down --name $(CLUSTER)
 
 ##@ Checks
-.PHONY: setup test lint unit integration e2e generate verify lock
+.PHONY: setup test lint unit integration conformance e2e generate verify lock
 setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
 $(VENV)/.complete: requirements/dev.txt
 	@echo "installing development tools into $(VENV)" >&2
@@ -53,7 +53,9 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 unit: setup ## Unit tests: no sockets, virtual time
 	@$(PYTEST) test/unit
 integration: setup ## The operator against a real kube-apiserver, etcd and controller-manager
-	@$(PYTEST) test/integration
+	@$(PYTEST) test/integration --ignore=test/integration/rocketmq/conformance
+conformance: setup ## The remoting client against real RocketMQ servers of three versions
+	@$(PYTEST) test/integration/rocketmq/conformance
 e2e: setup ## The operator's image in a real cluster, with real RocketMQ servers and client
 	@$(PYTEST) test/e2e
 generate: setup ## Write CRDs, RBAC and the field reference from the typed models
