@@ -1,1 +1,1 @@
-"""Apache RocketMQ as such: configuration files, memory. Knows no Kubernetes."""
+"""Apache RocketMQ as such: its protocol, administration and configuration. No Kubernetes."""
