@@ -30,7 +30,8 @@ spec:
       command: [sh, -c]
       args:
         - >-
-          sh message-client send --namesrv "{name_servers}" --topic {topic} --count {count} &&
+          sh message-client send --namesrv "{name_servers}" --topic {topic}
+          --count {count} --timeout 30 &&
           sh message-client receive --namesrv "{name_servers}" --topic {topic}
           --group {topic}-reader --count {count} --timeout 120
 """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from fakes.clusters import (
     wait_condition,
     wait_ready,
 )
+from fakes.installation import crds, install_crds
 from fakes.operator_process import OperatorProcess
-from fakes.waiting import holds
-from fakes.witness import Object, Place, Refused
+from fakes.waiting import eventually, holds
+from fakes.witness import Object, Place, Refused, Witness
 
 REFUSED = yaml.safe_load((MANUALS / "refused.yaml").read_text(encoding="utf-8"))
 
@@ -101,6 +103,42 @@ def test_what_only_the_operator_can_judge_stands_on_the_status(
     assert words in condition(refused)["message"]
     assert condition(refused, "Degraded")["status"] == "True"
     holds(lambda: assert_no_children(place), for_s=0.5)
+
+
+@pytest.fixture
+def without_limits(witness: Witness, custom_resources: None) -> Iterator[None]:
+    """CRDs as the Go operator's: `size` may be 0; with the test the limits come back."""
+    for crd in crds():
+        (version,) = crd["spec"]["versions"]
+        del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"][
+            "minimum"
+        ]
+        witness.apply(crd)
+    yield
+    install_crds(witness)
+
+
+@pytest.mark.allows_errors
+@pytest.mark.parametrize("manifest", [name_service(size=0), broker(size=0)])
+def test_a_resource_stored_under_an_older_schema_says_which_field_to_correct(
+    manifest: Object, without_limits: None, place: Place, operator: OperatorProcess
+) -> None:
+    eventually(lambda: _apply_accepted(place, manifest))
+    install_crds(place.witness)
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
+    told = wait_condition(place, kind, name, ("False", "InvalidSpec"))
+    assert "spec.size" in condition(told)["message"]
+    assert_no_children(place)
+    place.apply(name_service())
+    place.patch(kind, name, {"spec": {"size": 1}})
+    wait_ready(place, (kind, name))
+
+
+def _apply_accepted(place: Place, manifest: Object) -> None:
+    try:
+        place.apply(manifest)
+    except Refused as refused:  # the server takes a moment to heed a new schema
+        raise AssertionError(str(refused)) from refused
 
 
 @pytest.mark.allows_errors

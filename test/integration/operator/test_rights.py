@@ -13,8 +13,6 @@ Right = tuple[str, str, str]
 
 APPLIED_NEW = ("patch", 201)
 UNUSED: dict[Right, str] = {
-    ("rocketmq.apache.org", "brokers", "get"): "for one that was stored under an older schema",
-    ("rocketmq.apache.org", "nameservices", "get"): "the same",
     ("rocketmq.apache.org", "brokers/finalizers", "update"): "asked for by OpenShift's admission",
     ("rocketmq.apache.org", "nameservices/finalizers", "update"): "the same",
 }
