@@ -67,7 +67,7 @@ def body_as(kind: type[T], body: bytes) -> T:
     try:
         if b'"$ref"' not in body:
             return msgspec.json.decode(body, type=kind, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return msgspec.convert(fastjson.decode(body), kind, strict=False, str_keys=True)

@@ -57,3 +57,8 @@ def test_a_missing_or_odd_header_field_is_a_protocol_error() -> None:
         field_text(response, "none")
     with pytest.raises(ProtocolError, match="twelve"):
         field_number(response, "other")
+
+
+def test_a_body_that_is_nothing_but_depth_is_an_error_of_the_protocol() -> None:
+    with pytest.raises(ProtocolError):
+        body_as(_Tree, b'{"unknown":' + b"[" * 100_000)
