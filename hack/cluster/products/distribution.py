@@ -1,4 +1,4 @@
-"""RocketMQ itself, unpacked: what an image has in ROCKETMQ_HOME, for servers without a container."""
+"""RocketMQ itself, unpacked: what an image has as ROCKETMQ_HOME, without the image."""
 
 from collections.abc import Mapping
 from pathlib import Path
