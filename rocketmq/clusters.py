@@ -20,13 +20,12 @@ from rocketmq.messages.groups import ConsumeStats, SubscriptionGroup
 from rocketmq.messages.settings import SettingsChange
 from rocketmq.messages.topics import TopicConfig
 from rocketmq.routes import (
-    BrokerData,
     ClusterInfo,
     Disagreement,
-    QueueData,
     TopicRoute,
     disagreements,
     merged,
+    merged_routes,
 )
 
 T = TypeVar("T")
@@ -117,7 +116,7 @@ class Clusters(msgspec.Struct, frozen=True):
             self.name_servers, lambda one: self.admin.name_servers.topic_route(one, topic)
         )
         if found.values:
-            return _merged_routes(found.values.values())
+            return merged_routes(found.values.values())
         missing = [one for one in found.errors.values() if isinstance(one, TopicNotExistError)]
         if missing:
             raise missing[0]
@@ -211,14 +210,3 @@ class Clusters(msgspec.Struct, frozen=True):
 
 def _readers(route: TopicRoute) -> tuple[str, ...]:
     return tuple(one.addresses[0] for one in route.broker_datas if one.addresses)
-
-
-def _merged_routes(routes: Iterable[TopicRoute]) -> TopicRoute:
-    sets: dict[str, BrokerData] = {}
-    queues: dict[str, QueueData] = {}
-    order: str | None = None
-    for route in routes:
-        sets = {one.broker_name: one for one in route.broker_datas} | sets
-        queues = {one.broker_name: one for one in route.queue_datas} | queues
-        order = order or route.order_topic_conf
-    return TopicRoute(tuple(sets.values()), tuple(queues.values()), order)

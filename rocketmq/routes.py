@@ -140,6 +140,20 @@ def merged(views: Iterable[ClusterInfo]) -> ClusterInfo:
     return ClusterInfo(sets, {name: tuple(dict.fromkeys(ones)) for name, ones in clusters.items()})
 
 
+def merged_routes(routes: Iterable[TopicRoute]) -> TopicRoute:
+    """Everything that at least one route has; where two differ, the first counts."""
+    sets: dict[str, BrokerData] = {}
+    queues: dict[str, QueueData] = {}
+    order: str | None = None
+    for route in routes:
+        for known in route.broker_datas:
+            before = sets.get(known.broker_name)
+            sets[known.broker_name] = known if before is None else _joined(before, known)
+        queues = {one.broker_name: one for one in route.queue_datas} | queues
+        order = order or route.order_topic_conf
+    return TopicRoute(tuple(sets.values()), tuple(queues.values()), order)
+
+
 def disagreements(views: Mapping[str, ClusterInfo]) -> tuple[Disagreement, ...]:
     """Where the views of several name servers (by their address) differ, by broker name and id."""
     brokers = sorted({broker for view in views.values() for broker in _brokers(view)})

@@ -6,6 +6,7 @@ import argparse
 
 from rocketmq.cli.output import Cell, Output, problems_of
 from rocketmq.clusters import Clusters
+from rocketmq.errors import ProtocolError
 from rocketmq.fanout import Results, each
 from rocketmq.messages.brokers import RuntimeInfo
 from rocketmq.messages.topics import TopicStats
@@ -164,8 +165,12 @@ async def lag(clusters: Clusters, options: argparse.Namespace) -> Output:
 def _figures(info: RuntimeInfo | None) -> tuple[Cell, ...]:
     if info is None:
         return (None,) * 5
-    disk = info.commit_log_disk_ratio if "commitLogDiskRatio" in info.table else None
-    return (info.version, info.put_tps, info.get_tps, disk, info.commit_log_max_offset)
+    try:
+        figures = (info.put_tps, info.get_tps, info.commit_log_disk_ratio)
+        end = info.commit_log_max_offset
+    except ProtocolError:  # one odd figure must not hide the other brokers
+        return (info.table.get("brokerVersionDesc"), *(None,) * 4)
+    return (info.version, *figures, end)
 
 
 def _plain(topic: str) -> bool:

@@ -17,7 +17,7 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """`V5_3_3`."""
+        """`V5_3_3`; the ordinal is in every answer's header (5.5 gives it nowhere else)."""
         return self._text("brokerVersionDesc")
 
     @property
@@ -54,7 +54,7 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     @property
     def commit_log_disk_ratio(self) -> float:
         """How full the disk is, 0 to 1: over 0.9 a broker takes no messages."""
-        return float(self._text("commitLogDiskRatio"))
+        return self._decimal("commitLogDiskRatio", self._text("commitLogDiskRatio"))
 
     @property
     def messages_today(self) -> int:
@@ -68,11 +68,20 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
         return self.table[key]
 
     def _number(self, key: str) -> int:
-        return int(self._text(key))
+        try:
+            return int(self._text(key))
+        except ValueError:
+            raise ProtocolError(f"{key} is no whole number: {self._text(key)!r}") from None
 
     def _rate(self, key: str) -> float:
         windows = self.table.get(key, "").split()
-        return float(windows[0]) if windows else 0.0
+        return self._decimal(key, windows[0]) if windows else 0.0
+
+    def _decimal(self, key: str, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise ProtocolError(f"{key} is no number: {text!r}") from None
 
 
 class ReplicaProgress(msgspec.Struct, frozen=True, rename="camel"):

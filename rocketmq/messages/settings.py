@@ -7,6 +7,7 @@ directions differ: a backslash is doubled only on the way in.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 
 import msgspec
@@ -83,8 +84,8 @@ def same_value(asked: str, found: str | None) -> bool:
     if asked == found or {asked.lower(), found.lower()} in ({"true"}, {"false"}):
         return True
     try:
-        return float(asked) == float(found)
-    except ValueError:
+        return Decimal(asked) == Decimal(found)
+    except InvalidOperation:
         return False
 
 

@@ -3,7 +3,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocketmq.routes import BrokerData, ClusterInfo, Disagreement, disagreements, merged
+from rocketmq.routes import (
+    BrokerData,
+    ClusterInfo,
+    Disagreement,
+    QueueData,
+    TopicRoute,
+    disagreements,
+    merged,
+    merged_routes,
+)
 
 
 def _info(**sets: dict[int, str]) -> ClusterInfo:
@@ -49,6 +58,20 @@ def test_where_name_servers_differ_is_told_address_by_address() -> None:
         Disagreement("a", 1, {"n0": "a1", "n1": "a1", "n2": None}),
     )
     assert disagreements({"n0": views["n0"]}) == ()
+
+
+def test_merged_routes_have_every_address_and_the_first_word_on_queues() -> None:
+    first = TopicRoute((BrokerData("a", "C1", {0: "a0"}),), (QueueData("a", 4, 4, 4),))
+    second = TopicRoute(
+        (BrokerData("a", "C1", {0: "old", 1: "a1"}), BrokerData("b", "C1", {0: "b0"})),
+        (QueueData("a", 4, 4, 6), QueueData("b", 1, 1, 6)),
+        "a:4",
+    )
+    route = merged_routes([first, second])
+    assert route.broker_datas[0].broker_addrs == {0: "a0", 1: "a1"}
+    assert {one.broker_name: one.perm for one in route.queue_datas} == {"a": 4, "b": 6}
+    assert route.order_topic_conf == "a:4"
+    assert merged_routes([]) == TopicRoute()
 
 
 @given(st.lists(_VIEWS, min_size=1, max_size=3))

@@ -21,6 +21,13 @@ def test_runtime_figures_of_both_generations() -> None:
         assert info.commit_log_disk_ratio == pytest.approx(0.29)
     with pytest.raises(ProtocolError, match="commitLogMinOffset"):
         _ = info.commit_log_min_offset
+    odd = brokers.runtime_info().answer(
+        answer(b'{"table":{"commitLogMaxOffset":"x","putTps":"y"}}')
+    )
+    with pytest.raises(ProtocolError, match="commitLogMaxOffset"):
+        _ = odd.commit_log_max_offset
+    with pytest.raises(ProtocolError, match="putTps"):
+        _ = odd.put_tps
 
 
 def test_replication_from_both_ends() -> None:

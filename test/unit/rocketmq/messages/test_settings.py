@@ -47,6 +47,7 @@ def test_a_backslash_in_an_answer_is_a_backslash() -> None:
         ("true", "false", False),
         ("1", "true", False),
         ("72", "71", False),
+        ("9223372036854775807", "9223372036854775806", False),
         ("abc", "ABC", False),
         ("", None, True),
         ("x", None, False),
