@@ -61,10 +61,10 @@ def compile_client(source: Path, context: Path, version: str, run: Runner) -> No
     with tempfile.TemporaryDirectory(dir=context) as folder:
         jars = Path(folder)
         _jars(jars, version, run)
-        program = source / "MessageClient.java"
+        programs = sorted(source.glob("*.java"))
         options = ("--release", "11", "-Xlint:all,-options,-path,-processing", "-cp", f"{jars}/*")
         log = build_log("message-client")
-        run(call("javac", *options, "-d", context / "classes", program, log=log))
+        run(call("javac", *options, "-d", context / "classes", *programs, log=log))
     for name in ("message-client", "logback.xml"):
         shutil.copy2(source / name, context)
     (context / "message-client").chmod(0o755)

@@ -1,7 +1,5 @@
 import java.nio.charset.StandardCharsets;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
@@ -19,41 +17,40 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 
-/** Sends messages with unique keys, or receives them and counts each key once. */
+/**
+ * Sends a number of messages with unique keys, or receives them and counts each key once; or keeps
+ * up a load and writes down what becomes of each message.
+ */
 public final class MessageClient {
     private static final String USAGE = String.join(System.lineSeparator(),
         "send    --namesrv A --topic T --count N [--group G] [--prefix P] [--timeout S]",
-        "receive --namesrv A --topic T --group G --count N --timeout S [--verify-prefix P]");
+        "receive --namesrv A --topic T --group G --count N --timeout S [--verify-prefix P]",
+        "produce --namesrv A --topic T --run R --journal FILE --rate PER-SECOND --seconds LIMIT",
+        "        [--threads N] [--queues N] [--ordered true]",
+        "consume --namesrv A --topic T --run R --journal FILE --group G --seconds LIMIT",
+        "        [--ordered true]");
 
-    private final Map<String, String> options;
+    private final Options options;
 
-    private MessageClient(Map<String, String> options) {
+    private MessageClient(Options options) {
         this.options = options;
     }
 
-    public static void main(String[] arguments) throws Exception {
+    public static void main(String[] arguments) {
         int status;
         try {
-            MessageClient client = new MessageClient(parse(arguments));
+            MessageClient client = new MessageClient(new Options(arguments));
             status = client.run(arguments[0]) ? 0 : 1;
         } catch (IllegalArgumentException error) {
             System.err.println(error.getMessage() + System.lineSeparator() + USAGE);
             status = 2;
+        } catch (Exception error) {
+            error.printStackTrace();
+            status = 3;
         }
         // The client library leaves threads behind that would keep the process alive.
         System.out.flush();
         System.exit(status);
-    }
-
-    private static Map<String, String> parse(String[] arguments) {
-        if (arguments.length % 2 == 0) {
-            throw new IllegalArgumentException("a command, then pairs of --name and value");
-        }
-        Map<String, String> options = new HashMap<>();
-        for (int i = 1; i < arguments.length; i += 2) {
-            options.put(arguments[i], arguments[i + 1]);
-        }
-        return options;
     }
 
     private boolean run(String command) throws Exception {
@@ -62,34 +59,24 @@ public final class MessageClient {
                 return send();
             case "receive":
                 return receive();
+            case "produce":
+                return new LoadProducer(options).run();
+            case "consume":
+                return new LoadConsumer(options).run();
             default:
                 throw new IllegalArgumentException("no command " + command);
         }
     }
 
-    private String option(String name) {
-        String value = options.get(name);
-        if (value == null) {
-            throw new IllegalArgumentException("missing " + name);
-        }
-        return value;
-    }
-
-    private String option(String name, String otherwise) {
-        return options.getOrDefault(name, otherwise);
-    }
-
-    private int number(String name) {
-        return Integer.parseInt(option(name));
-    }
-
     private boolean send() throws MQClientException {
-        int count = number("--count");
-        String topic = option("--topic");
-        String prefix = option("--prefix", "run-" + UUID.randomUUID().toString().substring(0, 8));
-        DefaultMQProducer producer = new DefaultMQProducer(option("--group", "message-client"));
-        producer.setNamesrvAddr(option("--namesrv"));
-        int timeout = Integer.parseInt(option("--timeout", "10")) * 1000;
+        int count = options.number("--count");
+        String topic = options.text("--topic");
+        String random = UUID.randomUUID().toString().substring(0, 8);
+        String prefix = options.text("--prefix", "run-" + random);
+        String group = options.text("--group", "message-client");
+        DefaultMQProducer producer = new DefaultMQProducer(group);
+        producer.setNamesrvAddr(options.text("--namesrv"));
+        int timeout = options.number("--timeout", 10) * 1000;
         producer.setSendMsgTimeout(timeout);
         producer.setMqClientApiTimeout(timeout);
         producer.start();
@@ -120,18 +107,18 @@ public final class MessageClient {
     }
 
     private boolean receive() throws MQClientException, InterruptedException {
-        int count = number("--count");
-        Received received = new Received(option("--verify-prefix", ""), count);
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(option("--group"));
-        consumer.setNamesrvAddr(option("--namesrv"));
+        int count = options.number("--count");
+        Received received = new Received(options.text("--verify-prefix", ""), count);
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(options.text("--group"));
+        consumer.setNamesrvAddr(options.text("--namesrv"));
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-        consumer.subscribe(option("--topic"), "*");
+        consumer.subscribe(options.text("--topic"), "*");
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
             received.take(messages);
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         consumer.start();
-        boolean all = received.await(number("--timeout"));
+        boolean all = received.await(options.number("--timeout"));
         // Shutting down writes the offsets back, so that the group's next run begins after them.
         consumer.shutdown();
         System.out.printf("received %d duplicates %d%n", received.distinct(), received.duplicates());

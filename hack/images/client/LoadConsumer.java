@@ -1,0 +1,78 @@
+import java.util.List;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/**
+ * Receives the messages of a run from the first one on until it is told to end. Lines: "begin";
+ * "got" with number, shard, broker, queue, offset; "bad" with what is wrong with a message; "end".
+ *
+ * <p>A message is in the journal before its queue goes on, and one thread takes all messages: the
+ * lines of a queue are in the order in which the library handed its messages over.
+ */
+final class LoadConsumer {
+    private final Options options;
+    private final String run;
+    private final Journal journal;
+    private final Ending ending = new Ending();
+
+    LoadConsumer(Options options) throws Exception {
+        this.options = options;
+        run = options.text("--run");
+        journal = new Journal(options.text("--journal"));
+    }
+
+    boolean run() throws Exception {
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(options.text("--group"));
+        consumer.setNamesrvAddr(options.text("--namesrv"));
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setConsumeThreadMin(1);
+        consumer.setConsumeThreadMax(1);
+        consumer.setConsumeMessageBatchMaxSize(32);
+        consumer.subscribe(options.text("--topic"), "*");
+        listen(consumer);
+        try {
+            journal.write("begin");
+            consumer.start();
+            boolean told = ending.await(options.number("--seconds"));
+            consumer.shutdown();
+            journal.end(told);
+            return told;
+        } finally {
+            ending.over();
+        }
+    }
+
+    private void listen(DefaultMQPushConsumer consumer) {
+        if (Boolean.parseBoolean(options.text("--ordered", "false"))) {
+            consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
+                take(messages, context.getMessageQueue());
+                return ConsumeOrderlyStatus.SUCCESS;
+            });
+        } else {
+            consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+                take(messages, context.getMessageQueue());
+                return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+            });
+        }
+    }
+
+    private void take(List<MessageExt> messages, MessageQueue queue) {
+        for (MessageExt message : messages) {
+            try {
+                LoadMessage read = LoadMessage.in(message);
+                if (read.run.equals(run)) {
+                    journal.write("got", read.sequence, read.shard, queue.getBrokerName(),
+                        queue.getQueueId(), message.getQueueOffset());
+                }
+            } catch (IllegalArgumentException error) {
+                journal.write("bad", error.getMessage() + " in " + queue);
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.rocketmq.client.exception.MQBrokerException;
+import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/**
+ * Sends numbered messages at a steady rate until it is told to end; the library's own timeout and
+ * retries apply. Lines: "begin"; "ack" with number, shard, SendStatus, id, broker, queue, offset;
+ * "fail" with number, shard, kind of error, its text; "end".
+ *
+ * <p>A thread that a send holds up does not make up for it later: a gap is to be seen as one. With
+ * --ordered the messages of a thread share a queue, as long as the route does not change, and the
+ * library then sends each only once.
+ */
+final class LoadProducer {
+    private final Options options;
+    private final String run;
+    private final String topic;
+    private final int threads;
+    private final boolean ordered;
+    private final Journal journal;
+    private final Ending ending = new Ending();
+    private final DefaultMQProducer producer;
+    private final AtomicLong sequence = new AtomicLong();
+    private final CountDownLatch stopped = new CountDownLatch(1);
+
+    LoadProducer(Options options) throws Exception {
+        this.options = options;
+        run = options.text("--run");
+        topic = options.text("--topic");
+        threads = options.number("--threads", 4);
+        ordered = Boolean.parseBoolean(options.text("--ordered", "false"));
+        journal = new Journal(options.text("--journal"));
+        producer = new DefaultMQProducer("producers-" + run);
+        producer.setNamesrvAddr(options.text("--namesrv"));
+    }
+
+    boolean run() throws Exception {
+        try {
+            LoadTopic.make(options.text("--namesrv"), topic, options.number("--queues", 4));
+            producer.start();
+            journal.write("begin");
+            boolean told = produce();
+            journal.end(told);
+            producer.shutdown();
+            return told;
+        } finally {
+            ending.over();
+        }
+    }
+
+    private boolean produce() throws InterruptedException {
+        List<Thread> senders = new ArrayList<>();
+        for (int shard = 0; shard < threads; shard++) {
+            int own = shard;
+            senders.add(new Thread(() -> send(own), "sender-" + shard));
+        }
+        senders.forEach(Thread::start);
+        boolean told = ending.await(options.number("--seconds"));
+        stopped.countDown();
+        for (Thread sender : senders) {
+            sender.join();
+        }
+        return told;
+    }
+
+    private void send(int shard) {
+        long interval = TimeUnit.SECONDS.toNanos(threads) / options.number("--rate");
+        long next = System.nanoTime() + shard * interval / threads;
+        try {
+            while (!stopped.await(next - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+                sendOne(shard);
+                next = Math.max(next + interval, System.nanoTime());
+            }
+        } catch (InterruptedException error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    private void sendOne(int shard) throws InterruptedException {
+        LoadMessage message = new LoadMessage(run, sequence.getAndIncrement(), shard);
+        try {
+            SendResult result = send(message);
+            MessageQueue queue = result.getMessageQueue();
+            journal.write("ack", message.sequence, shard, result.getSendStatus(),
+                result.getMsgId(), queue.getBrokerName(), queue.getQueueId(),
+                result.getQueueOffset());
+        } catch (InterruptedException error) {
+            throw error;
+        } catch (Exception error) {
+            // Whatever the reason, it was not acknowledged: it may be stored or not.
+            String text = String.valueOf(error.getMessage()).split("\n")[0];
+            journal.write("fail", message.sequence, shard, kind(error), text);
+        }
+    }
+
+    private SendResult send(LoadMessage message) throws Exception {
+        Message content = message.of(topic);
+        if (!ordered) {
+            return producer.send(content);
+        }
+        return producer.send(
+            content, (queues, own, key) -> queues.get((int) key % queues.size()), message.shard);
+    }
+
+    /** The class of what is behind it all, with the response code of a broker or of the client. */
+    private static String kind(Throwable error) {
+        Throwable last = error;
+        while (last.getCause() != null) {
+            last = last.getCause();
+        }
+        String name = last.getClass().getSimpleName();
+        if (last instanceof MQBrokerException) {
+            return name + " " + ((MQBrokerException) last).getResponseCode();
+        }
+        if (last instanceof MQClientException) {
+            return name + " " + ((MQClientException) last).getResponseCode();
+        }
+        return name;
+    }
+}
