@@ -41,6 +41,8 @@ from reconcilers.desired import names
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.settings import Settings, settings
+from rocketmq.admin import Admin
+from rocketmq.pool import ClientSettings, Pool
 
 FIELD_MANAGER = "rocketmq-operator"
 EVENT_SOURCE = f"{GROUP}/operator"
@@ -92,22 +94,23 @@ async def run(chosen: Settings) -> int:
     """Run the operator until it is told to stop; the exit code. ConfigError without a config."""
     config = await load_config(chosen.kubeconfig)
     metrics = Metrics()
-    async with AiohttpTransport(config) as transport:
+    async with AiohttpTransport(config) as transport, Pool(ClientSettings()) as pool:
         client = KubeClient(
             transport,
             field_manager=FIELD_MANAGER,
             metrics=metrics.request_observer(_host(config)),
         )
-        return await _manager(chosen, client, metrics).run()
+        return await _manager(chosen, client, Admin(pool), metrics).run()
 
 
-def _manager(chosen: Settings, client: KubeClient, metrics: Metrics) -> Manager:
+def _manager(chosen: Settings, client: KubeClient, admin: Admin, metrics: Metrics) -> Manager:
     watched = _watched(client, chosen.namespaces or ("",))
     events = EventRecorder(
         client, Reporter(EVENT_SOURCE, chosen.identity), clock=_now, randomness=random.random
     )
     tools = Tools(
         client=client,
+        admin=admin,
         caches=watched.caches(),
         events=events,
         record=reported(metrics),
@@ -193,6 +196,8 @@ def _controllers(
         broker.watch(own, mapped(brokers_beside))
     for theirs in watched.brokers.values():
         broker.watch(theirs, itself)
+        # What its brokers have acknowledged stands on a Broker's status.
+        name_service.watch(theirs, mapped(_followed))
     for pods in watched.pods.values():
         name_service.watch(pods, mapped(_instances(names.NAME_SERVER_COMPONENT)))
         broker.watch(pods, mapped(_instances(names.BROKER_COMPONENT)))
@@ -227,6 +232,12 @@ def _instances(component: str) -> Callable[[HasMetadata], Iterable[Key]]:
             yield Key(pod.metadata.namespace, labels.get(names.INSTANCE, ""))
 
     return keys
+
+
+def _followed(obj: HasMetadata) -> Iterable[Key]:
+    """The NameService that a Broker follows."""
+    if isinstance(obj, Broker) and obj.status.name_service:
+        yield Key(obj.metadata.namespace, obj.status.name_service)
 
 
 def _name_server_pods(

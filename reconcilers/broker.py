@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from controller.apply import Outcome
 from controller.objects import Desired, Undecodable
 from reconcilers.api.broker import BROKER, Broker, BrokerStatus
@@ -11,10 +13,13 @@ from reconcilers.cluster_kind import (
     problem_of,
     undecodable_conditions,
 )
+from reconcilers.desired import names
 from reconcilers.desired.broker import desired
 from reconcilers.facts import BrokerFacts
-from reconcilers.observe import Cached, observe_broker
+from reconcilers.observe import Cached, observe_broker, read_workload
 from reconcilers.status.broker import broker_status, invalid_status
+from reconcilers.steps.broker import decide
+from reconcilers.steps.decision import Decision, Progress
 
 
 class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
@@ -30,7 +35,17 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
 
     async def observe(self, cr: Broker) -> BrokerFacts:
         """See base."""
-        return await observe_broker(self._tools.caches, self._tools.client, cr)
+        tools = self._tools
+        return await observe_broker(tools.caches, tools.client, tools.admin, cr)
+
+    async def observe_anew(self, cr: Broker, facts: BrokerFacts) -> BrokerFacts:
+        """See base."""
+        sets, pods = await read_workload(self._tools.client, cr, names.BROKER_COMPONENT)
+        return msgspec.structs.replace(facts, sets=sets, pods=pods)
+
+    def decide(self, cr: Broker, facts: BrokerFacts) -> Decision:
+        """See base."""
+        return decide(cr, facts, self._tools.now())
 
     def problem(self, cr: Broker) -> Problem | None:
         """See base."""
@@ -40,9 +55,11 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
         """See base."""
         return desired(cr, facts)
 
-    def status(self, cr: Broker, facts: BrokerFacts, outcome: Outcome) -> BrokerStatus:
+    def status(
+        self, cr: Broker, facts: BrokerFacts, outcome: Outcome, progress: Progress | None
+    ) -> BrokerStatus:
         """See base."""
-        return broker_status(cr, facts, outcome, self._tools.now())
+        return broker_status(cr, facts, outcome, progress, self._tools.now())
 
     def invalid_status(self, cr: Broker, facts: BrokerFacts, problem: Problem) -> BrokerStatus:
         """See base."""

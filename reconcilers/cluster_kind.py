@@ -46,15 +46,19 @@ from controller.objects import (
     is_older,
 )
 from controller.reconcile import Request, Result, Terminal
+from reconcilers import reasons
+from reconcilers.act import StepClient, act
 from reconcilers.api.broker import Broker
 from reconcilers.api.meta import Status
 from reconcilers.api.name_service import NameService
 from reconcilers.api.validation import problems
+from reconcilers.desired import names
 from reconcilers.desired.java import memory_problem
-from reconcilers.observe import Cached, Caches, owned_children
-from reconcilers.status import reasons
+from reconcilers.observe import Cached, Caches, Lister, owned_children
 from reconcilers.status.conditions import Conditions, add_invalid_conditions
-from reconcilers.status.notices import notices
+from reconcilers.status.notices import Notice, notices, step_notices
+from reconcilers.steps.decision import DISRUPTIVE, Decision, Done, Progress
+from rocketmq.admin import Admin
 from rocketmq.memory import Role
 
 CACHE_BEHIND_S = 1.0
@@ -126,10 +130,20 @@ class Recorder(Protocol):
         ...
 
 
+class Client(ApplyClient, StepClient, Lister, Protocol):
+    """What a reconciler needs of a KubeClient."""
+
+    async def delete(self, ref: ObjectRef, *, uid: str) -> None:
+        """Delete this very object; gone is fine."""
+        ...
+
+
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler works with."""
 
-    client: ApplyClient
+    client: Client
+    admin: Admin
+    """Asks and tells RocketMQ's servers."""
     caches: Caches
     events: Recorder
     record: Record
@@ -200,8 +214,16 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         """The children that there should be; None: leave everything as it is."""
 
     @abstractmethod
-    def status(self, cr: CR, facts: F, outcome: Outcome) -> S:
-        """The status after an attempt."""
+    def decide(self, cr: CR, facts: F) -> Decision:
+        """What may be done next to the servers that run."""
+
+    @abstractmethod
+    async def observe_anew(self, cr: CR, facts: F) -> F:
+        """The same facts, with what a disruptive step rests on read from the API server."""
+
+    @abstractmethod
+    def status(self, cr: CR, facts: F, outcome: Outcome, progress: Progress | None) -> S:
+        """The status after an attempt; without progress when nothing was decided."""
 
     @abstractmethod
     def invalid_status(self, cr: CR, facts: F, problem: Problem) -> S:
@@ -227,14 +249,29 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         await self._report(metadata, self.undecodable_status(cr, before), before, ())
 
     async def _converge(self, cr: CR, facts: F) -> Result:
-        desired = self.desired(cr, facts)
+        paused = cr.metadata.annotations.get(names.PAUSED) == "true"
+        desired = None if paused else self.desired(cr, facts)
         if desired is None:
             outcome = Outcome(())
         else:
             observed = owned_children(self._tools.caches, cr)
             outcome = await self._execute(cr, facts, plan(desired, observed, self._owner(cr)))
-        await self._report_on(cr, facts, outcome)
-        return Result(_requeue_after_s(outcome))
+        # What was just written has to be seen before anything is decided upon it.
+        progress = None if outcome.writes or outcome.refused else await self._advance(cr, facts)
+        await self._report_on(cr, facts, outcome, progress)
+        return Result(_requeue_after_s(outcome, progress))
+
+    async def _advance(self, cr: CR, facts: F) -> Progress:
+        decision = self.decide(cr, facts)
+        if any(isinstance(step, DISRUPTIVE) for step in decision.steps):
+            decision = self.decide(cr, await self.observe_anew(cr, facts))
+        done: list[Done] = []
+        for step in decision.steps:
+            tools = self._tools
+            one = await act(tools.client, tools.admin, cr.metadata.namespace, step)
+            self._tell(cr.metadata, step_notices((one,), decision.message))
+            done.append(one)
+        return Progress(decision, tuple(done))
 
     async def _execute(self, cr: CR, facts: F, planned: Plan) -> Outcome:
         done: list[Line] = []
@@ -250,11 +287,13 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         except ApiError as error:
             failed = planned.steps[len(done)].ref
             line = Line(failed, "refused", reason=type(error).__name__, message=error.message)
-            await self._report_on(cr, facts, Outcome((*done, line)))
+            await self._report_on(cr, facts, Outcome((*done, line)), None)
             raise
 
-    async def _report_on(self, cr: CR, facts: F, outcome: Outcome) -> None:
-        status = self.status(cr, facts, outcome)
+    async def _report_on(
+        self, cr: CR, facts: F, outcome: Outcome, progress: Progress | None
+    ) -> None:
+        status = self.status(cr, facts, outcome, progress)
         await self._report(cr.metadata, status, self.status_of(cr), outcome.writes)
 
     async def _report(
@@ -264,8 +303,11 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         if version:
             self._written[metadata.key] = version
             self._tools.wrote_status(self.resource.kind)
+        self._tell(metadata, notices(before.conditions, status.conditions, writes))
+
+    def _tell(self, metadata: ObjectMeta, told: Sequence[Notice]) -> None:
         regarding = Regarding.of(self.resource, metadata)
-        for notice in notices(before.conditions, status.conditions, writes):
+        for notice in told:
             self._tools.events.record(
                 Event(regarding, notice.type, notice.reason, RECONCILE, notice.note)
             )
@@ -281,9 +323,11 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         )
 
 
-def _requeue_after_s(outcome: Outcome) -> float | None:
+def _requeue_after_s(outcome: Outcome, progress: Progress | None) -> float | None:
     if outcome.waiting:
         return COLLECTED_SOON_S
     if any(line.reason in _OUTSIDE_THE_SPEC for line in outcome.refused):
         return REFUSED_AGAIN_S
-    return None
+    if progress is not None:
+        return progress.decision.again_after_s
+    return CACHE_BEHIND_S if outcome.writes else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
-from reconcilers.api.kube import Pod
+from reconcilers.api.kube import Pod, StatefulSet
 
 
 class NameServers(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,20 +30,77 @@ class NameServerProblem(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class Silence(msgspec.Struct, frozen=True):
+    """A server that gave no usable answer: nothing is known of it."""
+
+    reason: str
+
+
+class BrokerAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broker said of itself (dossier 2.2)."""
+
+    version: str
+    """`V5_3_3`; empty where the broker does not tell it (5.5)."""
+    boot_time_ms: int
+    """Another one is another process."""
+    log_end: int
+    """End of the commit log, in bytes since the first message ever."""
+    replicas_connected: int | None = None
+    """Replicas on a master's line; None where the version does not tell (before 5.0)."""
+    settings: Mapping[str, str]
+    """Its configuration as far as a decision reads it; secrets are left out."""
+
+
+class NameServerAnswer(msgspec.Struct, frozen=True):
+    """Which brokers a name server knows: brokerName -> brokerId -> address."""
+
+    brokers: Mapping[str, Mapping[int, str]]
+
+    def lists(self, broker_name: str, broker_id: int) -> bool:
+        """Whether this broker is registered there."""
+        return broker_id in self.brokers.get(broker_name, {})
+
+
+class Follower(msgspec.Struct, frozen=True, kw_only=True):
+    """A Broker that uses a NameService, as its own status tells."""
+
+    name: str
+    brokers: tuple[tuple[str, int], ...]
+    """brokerName and brokerId of each broker that runs."""
+    acknowledged: tuple[str, ...]
+    """For each broker that runs: its namesrvAddr, read back from it; empty: not known."""
+
+
 class NameServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is of one NameService."""
+    """What there is of one NameService.
+
+    `answers` are those of its pods, by name; a pod that was not asked has none.
+    """
 
     pods: tuple[Pod, ...] = ()
+    stateful_set: StatefulSet | None = None
+    answers: Mapping[str, NameServerAnswer | Silence] = {}
+    followers: tuple[Follower, ...] = ()
 
 
 class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What there is of one Broker.
 
-    `stateful_sets` are the names of those that it controls. `common_config` is the text of
-    broker-common.conf when the first volume is a ConfigMap that has it, else None.
+    `sets` are the StatefulSets that it controls. `common_config` is the text of
+    broker-common.conf when the first volume is a ConfigMap that has it, else None. `answers` are
+    those of its pods, by name, `registrations` those of its name servers, by address;
+    `name_service_waits` says why the NameService that is followed has to settle first.
     """
 
     name_servers: NameServers | NameServerProblem
     pods: tuple[Pod, ...] = ()
-    stateful_sets: tuple[str, ...] = ()
+    sets: tuple[StatefulSet, ...] = ()
     common_config: str | None = None
+    answers: Mapping[str, BrokerAnswer | Silence] = {}
+    registrations: Mapping[str, NameServerAnswer | Silence] = {}
+    name_service_waits: str = ""
+
+    @property
+    def stateful_sets(self) -> tuple[str, ...]:
+        """The names of the StatefulSets."""
+        return tuple(found.metadata.name for found in self.sets)

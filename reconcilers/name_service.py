@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from controller.apply import Outcome
 from controller.objects import Desired, Undecodable
 from reconcilers.api.name_service import NAME_SERVICE, NameService, NameServiceStatus
@@ -11,10 +13,13 @@ from reconcilers.cluster_kind import (
     problem_of,
     undecodable_conditions,
 )
+from reconcilers.desired import names
 from reconcilers.desired.name_service import desired
 from reconcilers.facts import NameServiceFacts
-from reconcilers.observe import Cached, observe_name_service
+from reconcilers.observe import Cached, observe_name_service, read_workload
 from reconcilers.status.name_service import invalid_status, name_service_status
+from reconcilers.steps.decision import Decision, Progress
+from reconcilers.steps.name_service import decide, replicas
 
 
 class NameServiceReconciler(ClusterReconciler[NameService, NameServiceFacts, NameServiceStatus]):
@@ -30,7 +35,16 @@ class NameServiceReconciler(ClusterReconciler[NameService, NameServiceFacts, Nam
 
     async def observe(self, cr: NameService) -> NameServiceFacts:
         """See base."""
-        return observe_name_service(self._tools.caches, cr)
+        return await observe_name_service(self._tools.caches, self._tools.admin, cr)
+
+    async def observe_anew(self, cr: NameService, facts: NameServiceFacts) -> NameServiceFacts:
+        """See base."""
+        sets, pods = await read_workload(self._tools.client, cr, names.NAME_SERVER_COMPONENT)
+        return msgspec.structs.replace(facts, stateful_set=next(iter(sets), None), pods=pods)
+
+    def decide(self, cr: NameService, facts: NameServiceFacts) -> Decision:
+        """See base."""
+        return decide(cr, facts)
 
     def problem(self, cr: NameService) -> Problem | None:
         """See base."""
@@ -38,13 +52,13 @@ class NameServiceReconciler(ClusterReconciler[NameService, NameServiceFacts, Nam
 
     def desired(self, cr: NameService, facts: NameServiceFacts) -> list[Desired]:
         """See base."""
-        return desired(cr, facts)
+        return desired(cr, replicas(cr, facts))
 
     def status(
-        self, cr: NameService, facts: NameServiceFacts, outcome: Outcome
+        self, cr: NameService, facts: NameServiceFacts, outcome: Outcome, progress: Progress | None
     ) -> NameServiceStatus:
         """See base."""
-        return name_service_status(cr, facts, outcome, self._tools.now())
+        return name_service_status(cr, facts, outcome, progress, self._tools.now())
 
     def invalid_status(
         self, cr: NameService, facts: NameServiceFacts, problem: Problem

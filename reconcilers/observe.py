@@ -1,4 +1,4 @@
-"""Reads what is needed to decide on one resource, from caches and (once) the API server.
+"""Reads what is needed to decide on one resource: caches, the servers, once the API server.
 
 It decides nothing. Pods are found by ownership (pod -> StatefulSet -> resource), never by labels
 alone: a label can be put on anything.
@@ -6,6 +6,7 @@ alone: a label can be put on anything.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
@@ -22,12 +23,24 @@ from controller.objects import (
     Undecodable,
 )
 from controller.store import Store
-from reconcilers.api.broker import Broker
-from reconcilers.api.kube import CONFIG_MAP, STATEFUL_SET, Pod
+from reconcilers.api.broker import Broker, BrokerRow
+from reconcilers.api.kube import CONFIG_MAP, POD, STATEFUL_SET, Pod, StatefulSet
 from reconcilers.api.name_service import NameService
+from reconcilers.ask import ask_brokers, ask_name_servers
 from reconcilers.desired import names
-from reconcilers.desired.name_servers import name_servers
-from reconcilers.facts import BrokerFacts, NameServiceFacts
+from reconcilers.desired.name_servers import asked_at, name_servers
+from reconcilers.facts import (
+    BrokerFacts,
+    Follower,
+    NameServerAnswer,
+    NameServerProblem,
+    NameServers,
+    NameServiceFacts,
+    Silence,
+)
+from reconcilers.steps.members import name_server_address
+from reconcilers.steps.name_service import unsettled
+from rocketmq.admin import Admin
 
 T = TypeVar("T", bound=HasMetadata)
 
@@ -93,6 +106,16 @@ def owned_children(caches: Caches, owner: HasMetadata) -> dict[ObjectRef, Snapsh
     }
 
 
+class Lister(Protocol):
+    """Reads many objects past the cache."""
+
+    async def list(
+        self, resource: Resource, namespace: str, *, label_selector: str
+    ) -> list[Snapshot]:
+        """All objects that the labels select, as they are now."""
+        ...
+
+
 def owned_pods(caches: Caches, owner: HasMetadata) -> tuple[Pod, ...]:
     """The pods of the StatefulSets that the owner controls, by name."""
     return tuple(
@@ -103,30 +126,115 @@ def owned_pods(caches: Caches, owner: HasMetadata) -> tuple[Pod, ...]:
     )
 
 
-def _owned_sets(caches: Caches, owner: HasMetadata) -> list[Snapshot]:
+def _owned_sets(caches: Caches, owner: HasMetadata) -> tuple[StatefulSet, ...]:
     metadata = owner.metadata
-    return caches.children[STATEFUL_SET].owned_by(metadata.uid, metadata.namespace)
+    found = caches.children[STATEFUL_SET].owned_by(metadata.uid, metadata.namespace)
+    return tuple(msgspec.json.decode(one.body, type=StatefulSet) for one in found)
 
 
-def observe_name_service(caches: Caches, cr: NameService) -> NameServiceFacts:
+async def read_workload(
+    api: Lister, owner: HasMetadata, component: str
+) -> tuple[tuple[StatefulSet, ...], tuple[Pod, ...]]:
+    """The owner's StatefulSets and their pods as the API server has them now."""
+    metadata = owner.metadata
+    labels = names.selector(component, metadata.name).items()
+    selector = ",".join(f"{key}={value}" for key, value in labels)
+    listed = await api.list(STATEFUL_SET, metadata.namespace, label_selector=selector)
+    sets = [msgspec.json.decode(one.body, type=StatefulSet) for one in listed]
+    ours = tuple(one for one in sets if _controller_uid(one) == metadata.uid)
+    uids = {one.metadata.uid for one in ours}
+    listed = await api.list(POD, metadata.namespace, label_selector=selector)
+    pods = [msgspec.json.decode(one.body, type=Pod) for one in listed]
+    return ours, tuple(pod for pod in pods if _controller_uid(pod) in uids)
+
+
+def _controller_uid(obj: HasMetadata) -> str:
+    owner = obj.metadata.controller
+    return "" if owner is None else owner.uid
+
+
+async def observe_name_service(caches: Caches, admin: Admin, cr: NameService) -> NameServiceFacts:
     """The facts about one NameService."""
-    return NameServiceFacts(pods=owned_pods(caches, cr))
+    pods = owned_pods(caches, cr)
+    addresses = {
+        pod.metadata.name: name_server_address(pod)
+        for pod in pods
+        if pod.status.pod_ip and not pod.terminating
+    }
+    return NameServiceFacts(
+        pods=pods,
+        stateful_set=next(iter(_owned_sets(caches, cr)), None),
+        answers=await ask_name_servers(admin, addresses),
+        followers=_followers(caches, cr),
+    )
 
 
-async def observe_broker(caches: Caches, api: Getter, cr: Broker) -> BrokerFacts:
+def _followers(caches: Caches, cr: NameService) -> tuple[Follower, ...]:
+    return tuple(
+        Follower(
+            name=broker.metadata.name,
+            brokers=tuple((row.group, row.broker_id) for row in _running(broker)),
+            acknowledged=tuple(row.name_servers for row in _running(broker)),
+        )
+        for broker in caches.brokers.in_namespace(cr.metadata.namespace)
+        if isinstance(broker, Broker) and broker.status.name_service == cr.metadata.name
+    )
+
+
+def _running(broker: Broker) -> list[BrokerRow]:
+    return [row for row in broker.status.brokers if row.name in broker.status.nodes]
+
+
+async def observe_broker(caches: Caches, api: Getter, admin: Admin, cr: Broker) -> BrokerFacts:
     """The facts about one Broker."""
     services = [
         service
         for service in caches.name_services.in_namespace(cr.metadata.namespace)
         if isinstance(service, NameService) and service.metadata.deletion_timestamp is None
     ]
-    pods = [pod for service in services for pod in owned_pods(caches, service)]
+    name_server_pods = [pod for service in services for pod in owned_pods(caches, service)]
+    found = name_servers(cr, services, name_server_pods)
+    pods = owned_pods(caches, cr)
+    asked = found.addresses if isinstance(found, NameServers) else ()
+    common_config = await _common_config(api, cr)
+    async with asyncio.TaskGroup() as group:
+        answers = group.create_task(ask_brokers(admin, pods))
+        registrations = group.create_task(
+            ask_name_servers(admin, {one: asked_at(one, name_server_pods) for one in asked})
+        )
     return BrokerFacts(
-        name_servers=name_servers(cr, services, pods),
-        pods=owned_pods(caches, cr),
-        stateful_sets=tuple(found.metadata.name for found in _owned_sets(caches, cr)),
-        common_config=await _common_config(api, cr),
+        name_servers=found,
+        pods=pods,
+        sets=_owned_sets(caches, cr),
+        common_config=common_config,
+        answers=answers.result(),
+        registrations=registrations.result(),
+        name_service_waits=_name_service_waits(caches, services, found, registrations.result()),
     )
+
+
+def _name_service_waits(
+    caches: Caches,
+    services: Iterable[NameService],
+    found: NameServers | NameServerProblem,
+    registrations: Mapping[str, NameServerAnswer | Silence],
+) -> str:
+    followed = found.name_service if isinstance(found, NameServers) else ""
+    service = next((one for one in services if one.metadata.name == followed), None)
+    if service is None:
+        return ""
+    pods = owned_pods(caches, service)
+    by_ip = {asked_at(address, pods): answer for address, answer in registrations.items()}
+    facts = NameServiceFacts(
+        pods=pods,
+        stateful_set=next(iter(_owned_sets(caches, service)), None),
+        answers={
+            pod.metadata.name: by_ip[name_server_address(pod)]
+            for pod in pods
+            if name_server_address(pod) in by_ip
+        },
+    )
+    return unsettled(service, facts)
 
 
 async def _common_config(api: Getter, cr: Broker) -> str | None:

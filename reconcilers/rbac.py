@@ -77,8 +77,15 @@ RULES = (
     Rule(
         group="",
         resources=(POD.plural,),
-        verbs=_WATCH,
-        reason="Where they run and whether they serve.",
+        verbs=(*_WATCH, "patch", "delete"),
+        reason="Where they run and whether they serve; the note that producers were sent to other "
+        "groups; the restart of one that serves nobody.",
+    ),
+    Rule(
+        group="",
+        resources=(f"{POD.plural}/eviction",),
+        verbs=("create",),
+        reason="The restart of one that serves, within its PodDisruptionBudget.",
     ),
     Rule(
         group=EVENTS.group,

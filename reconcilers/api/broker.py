@@ -74,6 +74,23 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
     allow_restart: Annotated[
         bool, Meta(description="Whether the operator may restart pods to apply a change.")
     ] = True
+    max_unavailable_groups: Annotated[
+        int,
+        Meta(
+            description="Broker groups that may be restarted at a time; one member of each.",
+            ge=1,
+            le=100,
+        ),
+    ] = 1
+    route_refresh_seconds: Annotated[
+        int,
+        Meta(
+            description="Seconds that producers get to move to other groups before a master "
+            "stops; clients look for routes every 30 s.",
+            ge=0,
+            le=3600,
+        ),
+    ] = 60
     scale_pod_name: Annotated[
         str, Meta(description="Pod whose topics and groups a new group starts with.")
     ] = ""
@@ -109,6 +126,15 @@ class BrokerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     node: Annotated[str, Meta(description="Node that it runs on.")] = ""
     ready: Annotated[bool, Meta(description="Whether it serves and is registered.")] = False
     reason: Annotated[str, Meta(description="Why it is not ready.")] = ""
+    version: Annotated[str, Meta(description="RocketMQ's version, as the broker tells it.")] = ""
+    up_to_date: Annotated[bool, Meta(description="Whether a restart would change nothing.")] = True
+    lag_bytes: Annotated[
+        int, Meta(description="Bytes behind its master; below 1 MiB it counts as none.")
+    ] = 0
+    name_servers: Annotated[
+        str, Meta(description="Name servers that it has acknowledged; empty while it is silent.")
+    ] = ""
+    waiting_for: Annotated[str, Meta(description="What the next step of it waits for.")] = ""
 
 
 class BrokerStatus(Status, frozen=True, kw_only=True):
@@ -124,6 +150,13 @@ class BrokerStatus(Status, frozen=True, kw_only=True):
     name_servers_from: Annotated[
         str, Meta(description="The spec.nameServers that led to nameService.")
     ] = ""
+    brokers_up_to_date: Annotated[
+        int, Meta(description="Brokers that run with what the spec says now.")
+    ] = 0
+    name_servers_acknowledged: Annotated[
+        int, Meta(description="Brokers that use exactly the name servers that they should.")
+    ] = 0
+    step: Annotated[str, Meta(description="What is done now, or what is waited for.")] = ""
     nodes: Annotated[tuple[str, ...], Meta(description="Pods.")] = ()
     brokers: Annotated[tuple[BrokerRow, ...], Meta(description="One row a broker.")] = ()
 
@@ -209,6 +242,19 @@ BROKER_DEFINITION = Definition(
             type="integer",
             json_path=".status.brokersTotal",
             description="Brokers that should run.",
+        ),
+        Column(
+            name="Up-To-Date",
+            type="integer",
+            json_path=".status.brokersUpToDate",
+            description="Brokers that run with what the spec says now.",
+        ),
+        Column(
+            name="Step",
+            type="string",
+            json_path=".status.step",
+            description="What is done now, or what is waited for.",
+            priority=1,
         ),
         Column(
             name="Allow-Restart",

@@ -18,6 +18,9 @@ PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "persistentvolumeclaims", "Persiste
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 
+POD_REVISION = "controller-revision-hash"
+"""Label of a pod: the revision of its StatefulSet that it was made of."""
+
 
 class PodCondition(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """One condition of a pod: PodScheduled, Initialized, ContainersReady, Ready."""
@@ -93,6 +96,11 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.metadata.deletion_timestamp is not None
 
     @property
+    def revision(self) -> str:
+        """The revision of its StatefulSet that it was made of."""
+        return self.metadata.labels.get(POD_REVISION, "")
+
+    @property
     def ready(self) -> bool:
         """Whether it may be counted on: its condition Ready is True and it is not going away.
 
@@ -106,3 +114,32 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def condition(self, type_: str) -> PodCondition | None:
         """The condition of this type, if the kubelet or the scheduler has set it."""
         return next((c for c in self.status.conditions if c.type == type_), None)
+
+
+class StatefulSetSpec(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """How many pods there should be."""
+
+    replicas: int = 1
+
+
+class StatefulSetStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """What the StatefulSet controller has seen."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    update_revision: str = ""
+
+
+class StatefulSet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A StatefulSet; its pods carry the revision that they were made of as a label."""
+
+    metadata: ObjectMeta
+    spec: StatefulSetSpec = StatefulSetSpec()
+    status: StatefulSetStatus = StatefulSetStatus()
+
+    @property
+    def revision(self) -> str:
+        """The revision of the template as it is now; empty while its controller lags behind."""
+        if self.status.observed_generation < self.metadata.generation:
+            return ""
+        return self.status.update_revision

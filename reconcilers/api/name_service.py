@@ -37,6 +37,16 @@ class NameServiceSpec(WorkloadSpec, frozen=True, kw_only=True):
     ] = None
 
 
+class NameServerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One name server as it is now."""
+
+    name: Annotated[str, Meta(description="Pod.")]
+    address: Annotated[str, Meta(description="Address that brokers and clients use.")]
+    ready: Annotated[bool, Meta(description="Whether it serves.")] = False
+    brokers: Annotated[int, Meta(description="Brokers that are registered with it.")] = 0
+    up_to_date: Annotated[bool, Meta(description="Whether a restart would change nothing.")] = True
+
+
 class NameServiceStatus(Status, frozen=True, kw_only=True):
     """What was seen."""
 
@@ -44,8 +54,14 @@ class NameServiceStatus(Status, frozen=True, kw_only=True):
     ready_replicas: Annotated[int, Meta(description="Pods that serve.")] = 0
     selector: Annotated[str, Meta(description="Label selector of the pods.")] = ""
     name_servers: Annotated[
-        tuple[str, ...], Meta(description="Addresses that brokers and clients should use.")
+        tuple[str, ...],
+        Meta(
+            description="Addresses that clients should use; a new name server counts once every "
+            "broker is registered with it."
+        ),
     ] = ()
+    step: Annotated[str, Meta(description="What is done now, or what is waited for.")] = ""
+    servers: Annotated[tuple[NameServerRow, ...], Meta(description="One row a name server.")] = ()
 
 
 class NameService(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -77,6 +93,13 @@ NAME_SERVICE_DEFINITION = Definition(
             type="integer",
             json_path=".status.readyReplicas",
             description="Name servers that serve.",
+        ),
+        Column(
+            name="Step",
+            type="string",
+            json_path=".status.step",
+            description="What is done now, or what is waited for.",
+            priority=1,
         ),
         Column(
             name="Host-Network",

@@ -17,6 +17,7 @@ from reconcilers.api.broker import Broker
 from reconcilers.api.name_service import NameService
 from reconcilers.api.validation import ignored_config_keys
 from reconcilers.desired import names
+from reconcilers.desired.live_settings import without_live_settings
 from reconcilers.desired.storage import home
 from rocketmq.properties import PropertiesError, parsed, rendered
 
@@ -72,13 +73,14 @@ def broker_files(cr: Broker, name_servers: str) -> dict[str, str]:
 def broker_config_hash(cr: Broker, common_config: str | None) -> str:
     """Differs when a broker would read another configuration at its next start.
 
-    Without namesrvAddr, which running brokers are told. Who a broker is, is in its pod template.
+    Without what running brokers are told: namesrvAddr and the keys that work at once. Who a broker
+    is, is in its pod template.
     """
     return _hash(
         {
             DEFAULT_CONF: _defaults(cr),
-            names.COMMON_CONFIG_FILE: common_config or "",
-            USER_CONF: _user_conf(cr),
+            names.COMMON_CONFIG_FILE: without_live_settings(common_config or ""),
+            USER_CONF: without_live_settings(_user_conf(cr)),
             OPERATOR_CONF: rendered(_fixed(cr)),
         }
     )

@@ -38,7 +38,7 @@ def name_servers(
     if cr.spec.name_servers:
         return _written(cr, here, pods)
     if cr.spec.name_service_ref is not None:
-        return _followed(cr.spec.name_service_ref.name, here, pods, namespace)
+        return _followed(cr.spec.name_service_ref.name, here, pods, cr)
     if len(here) > 1:
         known = ", ".join(ns.metadata.name for ns in here)
         return NameServerProblem(
@@ -52,7 +52,7 @@ def name_servers(
             message=f"namespace {namespace} has no NameService yet; create one, or give "
             "spec.nameServers",
         )
-    return _followed(here[0].metadata.name, here, pods, namespace)
+    return _followed(here[0].metadata.name, here, pods, cr)
 
 
 def name_server_addresses(ns: NameService, pods: Iterable[Pod]) -> tuple[str, ...]:
@@ -73,9 +73,35 @@ def name_server_addresses(ns: NameService, pods: Iterable[Pod]) -> tuple[str, ..
     return tuple(f"{_bracketed(host)}:{names.NAME_SERVER_PORT}" for host in hosts if host)
 
 
+def own_address(ns: NameService, pod: Pod) -> str:
+    """The address of one name server as brokers are told; empty while a node's is not known."""
+    if ns.spec.host_network:
+        host = pod.status.host_ip
+    else:
+        service = names.name_server_headless(ns.metadata.name)
+        host = names.pod_dns(pod.metadata.name, service, ns.metadata.namespace)
+    return f"{_bracketed(host)}:{names.NAME_SERVER_PORT}" if host else ""
+
+
+def asked_at(address: str, pods: Iterable[Pod]) -> str:
+    """Where to ask a name server of this address: the IP of its pod, if it is a pod of ours."""
+    pod_name = address.partition(".")[0]
+    ips = {pod.metadata.name: pod.status.pod_ip for pod in pods}
+    if pod_name not in ips or not address.partition(":")[0].endswith(".svc"):
+        return address
+    return f"{_bracketed(ips[pod_name])}:{names.NAME_SERVER_PORT}" if ips[pod_name] else address
+
+
 def _followed(
-    name: str, here: Iterable[NameService], pods: Sequence[Pod], namespace: str
+    name: str,
+    here: Iterable[NameService],
+    pods: Sequence[Pod],
+    cr: Broker,
 ) -> NameServers | NameServerProblem:
+    namespace = cr.metadata.namespace
+    before = tuple(filter(None, cr.status.name_servers.split(";")))
+    if cr.status.name_service != name:
+        before = ()
     ns = next((ns for ns in here if ns.metadata.name == name), None)
     if ns is None:
         return NameServerProblem(
@@ -84,6 +110,9 @@ def _followed(
             "spec.nameServiceRef or spec.nameServers",
         )
     addresses = name_server_addresses(ns, pods)
+    if len(addresses) < ns.spec.size and before:
+        # Pods without an address yet are no name servers that left (kubernetes-semantics, 22).
+        return NameServers(addresses=before, name_service=name)
     if not addresses:
         return NameServerProblem(
             reason="NameServiceNotReady",
@@ -98,9 +127,9 @@ def _written(
     addresses = tuple(entry for entry in cr.spec.name_servers.split(";") if entry)
     owners = [ns for ns in here if all(_belongs(entry, ns, pods) for entry in addresses)]
     if len(owners) == 1:
-        return _followed(owners[0].metadata.name, here, pods, cr.metadata.namespace)
+        return _followed(owners[0].metadata.name, here, pods, cr)
     if not owners and cr.status.name_servers_from == cr.spec.name_servers:
-        return _followed(cr.status.name_service, here, pods, cr.metadata.namespace)
+        return _followed(cr.status.name_service, here, pods, cr)
     return NameServers(addresses=addresses)
 
 

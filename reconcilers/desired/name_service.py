@@ -16,13 +16,14 @@ from reconcilers.desired.services import (
     headless_service,
 )
 from reconcilers.desired.storage import name_server_storage
-from reconcilers.facts import NameServiceFacts
 
 _PORTS = {"main": names.NAME_SERVER_PORT}
 
 
-def desired(cr: NameService, facts: NameServiceFacts) -> list[Desired]:  # noqa: ARG001
+def desired(cr: NameService, replicas: int) -> list[Desired]:
     """The children, in the order in which they are applied: what pods need comes before them.
+
+    `replicas` may be more than spec.size while brokers still use a name server that is to leave.
 
     `cr` has no problems (`validation.problems`, `java.memory_problem`).
     """
@@ -40,7 +41,7 @@ def desired(cr: NameService, facts: NameServiceFacts) -> list[Desired]:  # noqa:
             head(cr.metadata, name, labels),
             cr.spec,
             _server(cr),
-            replicas=cr.spec.size,
+            replicas=replicas,
             service=headless,
             selector=selector,
         ),

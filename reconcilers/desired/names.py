@@ -37,6 +37,13 @@ ROLE_LABEL = f"{OUR_LABEL_PREFIX}/broker-role"
 CONFIG_HASH = f"{OUR_LABEL_PREFIX}/config-hash"
 """Annotation of a pod template: what the pod's configuration is, without the name servers."""
 
+WRITES_MOVED = f"{OUR_LABEL_PREFIX}/writes-moved"
+"""Annotation of a master's pod: producers were sent to other groups (`steps.decision`)."""
+PAUSED = f"{OUR_LABEL_PREFIX}/paused"
+"""Annotation of a resource: `true` stops every change to what it owns."""
+ALLOW_DATA_LOSS = f"{OUR_LABEL_PREFIX}/allow-data-loss"
+"""Annotation of a resource: `true` lets a restart lose what storageMode EmptyDir holds."""
+
 NAME_SERVER_CONTAINER = "name-service"
 BROKER_CONTAINER = "broker"
 DIRECTORIES_CONTAINER = "directories"
@@ -109,6 +116,12 @@ def _member(cr_name: str, group: int, broker_id: int) -> Member:
     return Member(
         group=group, broker_id=broker_id, broker_name=name, stateful_set=f"{name}-{suffix}"
     )
+
+
+def master_of(member: Member) -> Member:
+    """The master of this broker's group."""
+    cr_name = member.broker_name.rpartition("-")[0]
+    return _member(cr_name, member.group, 0)
 
 
 def cluster_name(cr: Broker, member: Member) -> str:

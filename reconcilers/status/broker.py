@@ -11,27 +11,38 @@ from datetime import datetime
 import msgspec
 
 from controller.apply import Outcome
+from reconcilers import reasons
 from reconcilers.api.broker import Broker, BrokerRow, BrokerStatus
 from reconcilers.api.kube import Pod
 from reconcilers.desired import names
 from reconcilers.desired.broker import registered_address
 from reconcilers.desired.files import ignored_settings
-from reconcilers.facts import BrokerFacts, NameServerProblem
-from reconcilers.status import reasons
+from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServerProblem, NameServers
+from reconcilers.pods import pod_states, stuck_because
 from reconcilers.status.conditions import (
     Conditions,
     add_configuration_condition,
     add_invalid_conditions,
     add_pod_conditions,
     add_unmade_conditions,
+    add_up_to_date_condition,
+    held_words,
+    moving_words,
     named,
+    step_words,
 )
-from reconcilers.status.pods import pod_states, stuck_because
+from reconcilers.steps.broker import CAUGHT_UP_SOON_BYTES
+from reconcilers.steps.decision import Progress
+from reconcilers.steps.members import MemberState, member_states
+from reconcilers.steps.settings import NAME_SERVERS
 
 
-def broker_status(cr: Broker, facts: BrokerFacts, outcome: Outcome, now: datetime) -> BrokerStatus:
+def broker_status(
+    cr: Broker, facts: BrokerFacts, outcome: Outcome, progress: Progress | None, now: datetime
+) -> BrokerStatus:
     """What there is, with a row also for a broker whose pod does not exist."""
     conditions = Conditions(cr.metadata, cr.status.conditions)
+    allow_restart = cr.spec.allow_restart
     if isinstance(facts.name_servers, NameServerProblem):
         add_unmade_conditions(conditions, facts.name_servers)
     else:
@@ -39,10 +50,16 @@ def broker_status(cr: Broker, facts: BrokerFacts, outcome: Outcome, now: datetim
         surplus = names.surplus_members(cr, facts.stateful_sets)
         kept = {member.pod for member in surplus}
         pods = [pod for pod in facts.pods if pod.metadata.name not in kept]
-        states = pod_states(wanted, pods)
-        add_pod_conditions(conditions, "brokers", states, outcome, _held(surplus))
+        held = _held(cr, surplus) or held_words(progress, allow_restart=allow_restart)
+        moving = moving_words(progress)
+        add_pod_conditions(conditions, "brokers", pod_states(wanted, pods), outcome, held, moving)
+    add_up_to_date_condition(conditions, progress, allow_restart=allow_restart)
     add_configuration_condition(conditions, ignored_settings(cr, facts.common_config))
-    return msgspec.structs.replace(_seen(cr, facts), conditions=conditions.merged(now))
+    return msgspec.structs.replace(
+        _seen(cr, facts, progress),
+        conditions=conditions.merged(now),
+        step=step_words(progress) if progress is not None else cr.status.step,
+    )
 
 
 def invalid_status(
@@ -51,29 +68,43 @@ def invalid_status(
     """What there is of a resource that cannot be acted upon until `message` is heeded."""
     conditions = Conditions(cr.metadata, cr.status.conditions)
     add_invalid_conditions(conditions, reason, message)
-    return msgspec.structs.replace(_seen(cr, facts), conditions=conditions.merged(now))
+    return msgspec.structs.replace(_seen(cr, facts, None), conditions=conditions.merged(now))
 
 
-def _seen(cr: Broker, facts: BrokerFacts) -> BrokerStatus:
+def _seen(cr: Broker, facts: BrokerFacts, progress: Progress | None) -> BrokerStatus:
     by_name = {pod.metadata.name: pod for pod in facts.pods}
     wanted = list(names.members(cr))
-    members = [*wanted, *names.surplus_members(cr, facts.stateful_sets)]
-    rows = tuple(_row(cr, member, by_name.get(member.pod)) for member in members)
+    waiting = progress.decision.waiting if progress is not None else _waiting_before(cr)
+    rows = tuple(_row(cr, state, waiting.get(state.name, "")) for state in member_states(cr, facts))
     seen = BrokerStatus(
         observed_generation=cr.metadata.generation,
-        size=sum(member.is_master and member.pod in by_name for member in members),
+        size=sum(row.broker_id == 0 and row.name in by_name for row in rows),
         brokers_total=len(wanted),
         brokers_ready=sum(row.ready for row in rows[: len(wanted)]),
+        brokers_up_to_date=sum(row.up_to_date for row in rows[: len(wanted)]),
+        name_servers_acknowledged=_acknowledged(rows, facts),
         nodes=_in_order(by_name, (row.name for row in rows)),
         brokers=rows,
     )
     return _with_name_servers(seen, cr, facts)
 
 
-def _held(surplus: Sequence[names.Member]) -> tuple[str, str] | None:
-    if not surplus:
+def _waiting_before(cr: Broker) -> dict[str, str]:
+    return {row.name: row.waiting_for for row in cr.status.brokers}
+
+
+def _acknowledged(rows: Sequence[BrokerRow], facts: BrokerFacts) -> int:
+    found = facts.name_servers
+    wanted = found.text if isinstance(found, NameServers) else None
+    return sum(row.name_servers == wanted for row in rows)
+
+
+def _held(cr: Broker, surplus: Sequence[names.Member]) -> tuple[str, str] | None:
+    """Groups that are not wanted any more; a replica alone goes by itself."""
+    groups = [member.stateful_set for member in surplus if member.group >= cr.spec.size]
+    if not groups:
         return None
-    sets = named([member.stateful_set for member in surplus])
+    sets = named(groups)
     return (
         reasons.SCALE_IN_HELD,
         f"the spec does not ask for {sets} any more, but they may hold messages and run on: "
@@ -105,7 +136,13 @@ def _with_name_servers(seen: BrokerStatus, cr: Broker, facts: BrokerFacts) -> Br
     )
 
 
-def _row(cr: Broker, member: names.Member, pod: Pod | None) -> BrokerRow:
+def _row(cr: Broker, state: MemberState, waiting_for: str) -> BrokerRow:
+    member, pod, answer = state.member, state.pod, state.answer
+    version, name_servers = "", ""
+    if isinstance(answer, BrokerAnswer):
+        version = answer.version.removeprefix("V").replace("_", ".")
+        name_servers = answer.settings.get(NAME_SERVERS, "")
+    lag = state.lag or 0
     return BrokerRow(
         name=member.pod,
         group=member.broker_name,
@@ -115,6 +152,11 @@ def _row(cr: Broker, member: names.Member, pod: Pod | None) -> BrokerRow:
         node=pod.spec.node_name if pod is not None else "",
         ready=pod is not None and pod.ready,
         reason=_reason(pod),
+        version=version,
+        up_to_date=pod is not None and not state.outdated,
+        lag_bytes=lag if lag >= CAUGHT_UP_SOON_BYTES else 0,
+        name_servers=name_servers,
+        waiting_for=waiting_for,
     )
 
 

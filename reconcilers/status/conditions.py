@@ -7,15 +7,16 @@ its message says who and how. All three always stand there, in this order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from controller.apply import Outcome
 from controller.conditions import Condition, ConditionStatus, merge_conditions
 from controller.objects import ObjectMeta
+from reconcilers import reasons
 from reconcilers.facts import NameServerProblem
-from reconcilers.status import reasons
-from reconcilers.status.pods import PodStates
+from reconcilers.pods import PodStates
+from reconcilers.steps.decision import Phase, Progress
 
 _NAMED = 5
 """Pods that a message names; the others it counts."""
@@ -41,6 +42,10 @@ class Conditions:
             )
         )
 
+    def keep(self, type_: str) -> None:
+        """The condition of this type as it was, if there was one."""
+        self._after += [one for one in self._before if one.type == type_]
+
     def merged(self, now: datetime) -> tuple[Condition, ...]:
         """All, with the transition times of before where the status value did not move."""
         return merge_conditions(self._before, self._after, now)
@@ -52,14 +57,16 @@ def add_pod_conditions(
     pods: PodStates,
     outcome: Outcome,
     held: tuple[str, str] | None = None,
+    moving: tuple[str, str] | None = None,
 ) -> None:
     """Ready, Progressing and Degraded of a resource whose pods are `noun` (e.g. `brokers`).
 
-    `held` is the reason and message of what somebody has to do although all that is wanted runs.
+    `held` is the reason and message of what somebody has to do although all that is wanted runs,
+    `moving` those of what goes on by itself although it does.
     """
     trouble = _trouble(pods, outcome)
     conditions.add(reasons.READY, *_ready(noun, pods, trouble))
-    unfinished = _unfinished(pods)
+    unfinished = _unfinished(pods) or moving
     if unfinished:
         conditions.add(reasons.PROGRESSING, "True", *unfinished)
     else:
@@ -100,6 +107,55 @@ def add_invalid_conditions(conditions: Conditions, reason: str, message: str) ->
         reasons.PROGRESSING, "False", reason, "nothing is made or changed until it is corrected"
     )
     conditions.add(reasons.DEGRADED, "True", reason, message)
+
+
+def add_up_to_date_condition(
+    conditions: Conditions, progress: Progress | None, *, allow_restart: bool
+) -> None:
+    """Whether every pod runs with what the spec says, and what the others wait for."""
+    if progress is None:
+        conditions.keep(reasons.UP_TO_DATE)
+        return
+    decision = progress.decision
+    if not decision.outdated:
+        conditions.add(
+            reasons.UP_TO_DATE, "True", reasons.ALL_CURRENT, "a restart would change no pod"
+        )
+        return
+    reason = _PHASES[decision.phase]
+    if decision.phase == "held" and not allow_restart:
+        reason = reasons.RESTART_NOT_ALLOWED
+    pods = named(list(decision.outdated))
+    message = f"to be restarted: {pods}; {step_words(progress)}"
+    conditions.add(reasons.UP_TO_DATE, "False", reason, message)
+
+
+_PHASES: Mapping[Phase, str] = {
+    "current": reasons.ALL_CURRENT,
+    "rolling": reasons.ROLLING,
+    "waiting": reasons.WAITING,
+    "held": reasons.HELD,
+    "paused": reasons.PAUSED,
+}
+
+
+def step_words(progress: Progress) -> str:
+    """What is done now, or what is waited for, and what went wrong with it."""
+    return "; ".join(filter(None, (progress.decision.message, *progress.failures)))
+
+
+def held_words(progress: Progress | None, *, allow_restart: bool) -> tuple[str, str] | None:
+    """Why somebody has to act before the roll goes on, as reason and message."""
+    if progress is None or progress.decision.phase != "held" or not allow_restart:
+        return None
+    return reasons.HELD, progress.decision.message
+
+
+def moving_words(progress: Progress | None) -> tuple[str, str] | None:
+    """What goes on by itself, as reason and message."""
+    if progress is None or progress.decision.phase not in ("rolling", "waiting"):
+        return None
+    return _PHASES[progress.decision.phase], step_words(progress)
 
 
 def add_configuration_condition(conditions: Conditions, ignored: Sequence[str]) -> None:

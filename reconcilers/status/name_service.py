@@ -10,29 +10,46 @@ from datetime import datetime
 import msgspec
 
 from controller.apply import Outcome
-from reconcilers.api.name_service import NameService, NameServiceStatus
+from reconcilers.api.kube import Pod
+from reconcilers.api.name_service import NameServerRow, NameService, NameServiceStatus
 from reconcilers.desired import names
 from reconcilers.desired.files import ignored_settings
-from reconcilers.desired.name_servers import name_server_addresses
-from reconcilers.facts import NameServiceFacts
+from reconcilers.desired.name_servers import name_server_addresses, own_address
+from reconcilers.facts import NameServerAnswer, NameServiceFacts
+from reconcilers.pods import pod_states
 from reconcilers.status.conditions import (
     Conditions,
     add_configuration_condition,
     add_invalid_conditions,
     add_pod_conditions,
+    add_up_to_date_condition,
+    held_words,
+    moving_words,
+    step_words,
 )
-from reconcilers.status.pods import pod_states
+from reconcilers.steps.decision import Progress
+from reconcilers.steps.name_service import registered, wanted_pods
 
 
 def name_service_status(
-    cr: NameService, facts: NameServiceFacts, outcome: Outcome, now: datetime
+    cr: NameService,
+    facts: NameServiceFacts,
+    outcome: Outcome,
+    progress: Progress | None,
+    now: datetime,
 ) -> NameServiceStatus:
     """What there is."""
-    wanted = (f"{cr.metadata.name}-{ordinal}" for ordinal in range(cr.spec.size))
     conditions = Conditions(cr.metadata, cr.status.conditions)
-    add_pod_conditions(conditions, "name servers", pod_states(wanted, facts.pods), outcome)
+    states = pod_states(wanted_pods(cr), facts.pods)
+    held, moving = held_words(progress, allow_restart=True), moving_words(progress)
+    add_pod_conditions(conditions, "name servers", states, outcome, held, moving)
+    add_up_to_date_condition(conditions, progress, allow_restart=True)
     add_configuration_condition(conditions, ignored_settings(cr))
-    return msgspec.structs.replace(_seen(cr, facts), conditions=conditions.merged(now))
+    return msgspec.structs.replace(
+        _seen(cr, facts),
+        conditions=conditions.merged(now),
+        step=step_words(progress) if progress is not None else cr.status.step,
+    )
 
 
 def invalid_status(
@@ -52,5 +69,32 @@ def _seen(cr: NameService, facts: NameServiceFacts) -> NameServiceStatus:
         replicas=len(facts.pods),
         ready_replicas=sum(pod.ready for pod in facts.pods),
         selector=",".join(f"{key}={value}" for key, value in selector.items()),
-        name_servers=name_server_addresses(cr, facts.pods),
+        name_servers=_counted(cr, facts),
+        servers=tuple(_row(cr, pod, facts) for pod in facts.pods),
+    )
+
+
+def _counted(cr: NameService, facts: NameServiceFacts) -> tuple[str, ...]:
+    """The addresses that clients may use: those of before, and the new ones that know all."""
+    addresses = name_server_addresses(cr, facts.pods)
+    known = {
+        own_address(cr, pod) for pod in facts.pods if pod.metadata.name in registered(cr, facts)
+    }
+    counted = tuple(one for one in addresses if one in known or one in cr.status.name_servers)
+    # Before the first broker is there, nobody can be told apart.
+    return counted or addresses
+
+
+def _row(cr: NameService, pod: Pod, facts: NameServiceFacts) -> NameServerRow:
+    name = pod.metadata.name
+    answer = facts.answers.get(name)
+    revision = facts.stateful_set.revision if facts.stateful_set is not None else ""
+    return NameServerRow(
+        name=name,
+        address=own_address(cr, pod),
+        ready=pod.ready,
+        brokers=sum(map(len, answer.brokers.values()))
+        if isinstance(answer, NameServerAnswer)
+        else 0,
+        up_to_date=not revision or pod.revision == revision,
     )

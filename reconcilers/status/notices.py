@@ -12,7 +12,15 @@ from typing import Literal, Protocol
 import msgspec
 
 from controller.conditions import Condition
-from reconcilers.status import reasons
+from reconcilers import reasons
+from reconcilers.steps.decision import (
+    Done,
+    MoveWrites,
+    PushSettings,
+    RemoveReplica,
+    Restart,
+    RestoreWrites,
+)
 
 CREATED = "Created"
 UPDATED = "Updated"
@@ -60,6 +68,35 @@ def notices(
         and (notice := _of_condition(condition)) is not None
     ]
     return (*_of_writes(writes), *moved)
+
+
+_STEPS: dict[type, str] = {
+    Restart: reasons.RESTARTING_POD,
+    MoveWrites: reasons.WRITES_MOVED,
+    RestoreWrites: reasons.WRITES_RESTORED,
+    PushSettings: reasons.SETTINGS_PUSHED,
+    RemoveReplica: reasons.REPLICA_REMOVED,
+}
+
+
+def step_notices(done: Iterable[Done], message: str) -> tuple[Notice, ...]:
+    """Each step that users should hear of; `message` says what it is a part of."""
+    return tuple(
+        Notice("Normal", _STEPS[type(one.step)], _of_step(one.step, message))
+        if not one.failure
+        else Notice("Warning", reasons.STEP_FAILED, f"{message or 'a step'}: {one.failure}")
+        for one in done
+        if type(one.step) in _STEPS
+    )
+
+
+def _of_step(step: object, message: str) -> str:
+    match step:
+        case PushSettings(pod, _, changes):
+            told = ", ".join(f"{key}={value}" for key, value in sorted(changes.items()))
+            return f"told {pod}: {told}"
+        case _:
+            return message
 
 
 def _of_writes(writes: Iterable[Written]) -> Iterable[Notice]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from reconcilers import reasons
 from reconcilers.api.kube import ContainerStatus, Pod, TerminatedState
-from reconcilers.status import reasons
 
 
 class Stuck(msgspec.Struct, frozen=True):

@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from reconcilers.api.kube import Pod
-from reconcilers.status import reasons
-from reconcilers.status.pods import pod_states, stuck_because
+from reconcilers import reasons
+from reconcilers.pods import pod_states, stuck_because
 
 Make = Callable[..., Pod]
 

@@ -29,6 +29,24 @@ CONTAINER_NOT_CREATED = "ContainerNotCreated"
 
 SCALE_IN_HELD = "ScaleInHeld"
 
+# UpToDate
+UP_TO_DATE = "UpToDate"
+NOT_DECIDED = "NotDecided"
+ALL_CURRENT = "AllCurrent"
+ROLLING = "Rolling"
+WAITING = "Waiting"
+HELD = "Held"
+RESTART_NOT_ALLOWED = "RestartNotAllowed"
+PAUSED = "Paused"
+
+# Steps (Events)
+RESTARTING_POD = "RestartingPod"
+WRITES_MOVED = "WritesMoved"
+WRITES_RESTORED = "WritesRestored"
+SETTINGS_PUSHED = "SettingsPushed"
+REPLICA_REMOVED = "ReplicaRemoved"
+STEP_FAILED = "StepFailed"
+
 # Which name servers (reconcilers.facts.NameServerProblem)
 AMBIGUOUS_NAME_SERVICE = "AmbiguousNameService"
 NAME_SERVICE_NOT_FOUND = "NameServiceNotFound"

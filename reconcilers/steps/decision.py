@@ -1,0 +1,124 @@
+"""What the gate decided: the next steps, and for every pod that waits the reason in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+
+class WritesMoved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Note on a master's pod that producers were sent to other groups; it ends with the pod.
+
+    A broker that starts reads its own permission anew, so neither outlives the other.
+    """
+
+    since: datetime
+    permission: str
+    """The broker's permission before: what is given back."""
+    log_end: int
+    """End of the commit log when it was looked at last."""
+    still_since: datetime
+    """Since when the log has had this end."""
+
+
+class PushSettings(msgspec.Struct, frozen=True):
+    """Tell a running broker settings that it takes without a restart."""
+
+    pod: str
+    address: str
+    changes: Mapping[str, str]
+
+
+class MoveWrites(msgspec.Struct, frozen=True):
+    """Note it on the pod, then take the permission to write from the broker."""
+
+    pod: str
+    uid: str
+    address: str
+    note: WritesMoved
+    permission: str
+    """The permission while writes are moved."""
+
+
+class NoteWrites(msgspec.Struct, frozen=True):
+    """Note on the pod how far the log has come."""
+
+    pod: str
+    uid: str
+    note: WritesMoved
+
+
+class RestoreWrites(msgspec.Struct, frozen=True):
+    """Give the broker its permission back, then remove the note."""
+
+    pod: str
+    uid: str
+    address: str
+    permission: str
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """Stop one pod, so that its StatefulSet makes it anew."""
+
+    pod: str
+    uid: str
+    why: str
+    evict: bool
+    """By an eviction, which heeds the PodDisruptionBudget; a pod that serves nobody is deleted."""
+
+
+class RemoveReplica(msgspec.Struct, frozen=True):
+    """Remove the StatefulSet of a replica that the spec does not ask for any more."""
+
+    stateful_set: str
+    uid: str
+    pod: str
+
+
+Step = PushSettings | MoveWrites | NoteWrites | RestoreWrites | Restart | RemoveReplica
+
+DISRUPTIVE = (MoveWrites, Restart, RemoveReplica)
+"""Steps that are decided once more on what the API server says now, before they are done."""
+
+Phase = Literal["current", "rolling", "waiting", "held", "paused"]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The next steps and the reasons why nothing more is done."""
+
+    phase: Phase
+    """`rolling`: steps follow each other; `waiting`: for something that comes by itself;
+    `held`: for somebody to act; `paused`: by the annotation."""
+    message: str = ""
+    """The current step, or what is waited for."""
+    steps: tuple[Step, ...] = ()
+    outdated: Mapping[str, str] = {}
+    """Pods that wait for a restart, and what it would apply."""
+    waiting: Mapping[str, str] = {}
+    """For each pod that waits for something: for what."""
+    lags: Mapping[str, int] = {}
+    """Bytes by which a replica is behind its master."""
+    again_after_s: float | None = None
+    """When to look again, if no event comes."""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """A step that was tried; `failure` is empty when it was done."""
+
+    step: Step
+    failure: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What was decided, and what came of it."""
+
+    decision: Decision
+    done: tuple[Done, ...] = ()
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What went wrong with the steps."""
+        return tuple(one.failure for one in self.done if one.failure)

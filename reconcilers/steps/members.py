@@ -1,0 +1,176 @@
+"""The brokers of one Broker as the gate sees them: one value each, with what is wrong. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from reconcilers.api.broker import Broker
+from reconcilers.api.kube import Pod, StatefulSet
+from reconcilers.desired import names
+from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServers, Silence
+from reconcilers.pods import stuck_because
+from reconcilers.steps.decision import WritesMoved
+from rocketmq.codes import MQVersion
+
+TEMPLATE_CHANGED = "its pod template changed"
+OTHER_NAME_SERVERS = "before 4.9.4 a broker learns other name servers only at its start"
+
+
+class MemberState(msgspec.Struct, frozen=True, kw_only=True):
+    """One broker: what should be, what is, and what it says."""
+
+    member: names.Member
+    surplus: bool
+    """The spec does not ask for it any more."""
+    pod: Pod | None
+    stateful_set: StatefulSet | None
+    answer: BrokerAnswer | Silence
+    note: WritesMoved | None
+    """Set while its producers were sent elsewhere."""
+    outdated: str
+    """What a restart would apply; empty: nothing."""
+    lag: int | None
+    """Bytes behind its master; None for a master, and while one of the two is silent."""
+
+    @property
+    def name(self) -> str:
+        """The pod."""
+        return self.member.pod
+
+    @property
+    def address(self) -> str:
+        """Where it is asked: by IP, so that no name leads to another pod."""
+        return broker_address(self.pod) if self.pod is not None else ""
+
+    @property
+    def down(self) -> str:
+        """Why it cannot be counted on; empty if it can."""
+        if self.pod is None:
+            return f"{self.name} does not exist"
+        if self.pod.terminating:
+            return f"{self.name} is stopping"
+        if not self.pod.ready:
+            stuck = stuck_because(self.pod)
+            return stuck.message if stuck is not None else f"{self.name} is not ready yet"
+        if isinstance(self.answer, Silence):
+            return f"{self.name} does not answer: {self.answer.reason}"
+        return ""
+
+    @property
+    def broken(self) -> bool:
+        """Whether it serves nobody, so that nothing is lost by restarting it."""
+        if self.pod is None or self.pod.terminating or self.pod.ready:
+            return False
+        return stuck_because(self.pod) is not None or isinstance(self.answer, Silence)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it will not become ready without help."""
+        return self.pod is not None and stuck_because(self.pod) is not None
+
+    @property
+    def never_ran(self) -> bool:
+        """Whether no container of the pod ever started: it has stored nothing."""
+        found = self.pod.status.container_statuses if self.pod is not None else ()
+        return bool(found) and all(
+            one.restart_count == 0 and one.state.waiting is not None for one in found
+        )
+
+
+def broker_address(pod: Pod) -> str:
+    """Where the broker of this pod is asked; empty while it has no IP."""
+    return _with_port(pod.status.pod_ip, names.BROKER_PORT)
+
+
+def name_server_address(pod: Pod) -> str:
+    """Where the name server of this pod is asked; empty while it has no IP."""
+    return _with_port(pod.status.pod_ip, names.NAME_SERVER_PORT)
+
+
+def _with_port(ip: str, port: int) -> str:
+    if not ip:
+        return ""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def member_states(cr: Broker, facts: BrokerFacts) -> tuple[MemberState, ...]:
+    """Every broker that there should be, then those that the spec does not ask for any more."""
+    surplus = names.surplus_members(cr, facts.stateful_sets)
+    pods = {pod.metadata.name: pod for pod in facts.pods}
+    sets = {found.metadata.name: found for found in facts.sets}
+    return tuple(
+        _state(member, member in surplus, pods, sets, facts)
+        for member in (*names.members(cr), *surplus)
+    )
+
+
+def noted(pod: Pod) -> WritesMoved | None:
+    """The note on a pod; an unreadable one is none, and writes are moved anew."""
+    text = pod.metadata.annotations.get(names.WRITES_MOVED)
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=WritesMoved)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _state(
+    member: names.Member,
+    surplus: bool,  # noqa: FBT001 - private, one caller
+    pods: Mapping[str, Pod],
+    sets: Mapping[str, StatefulSet],
+    facts: BrokerFacts,
+) -> MemberState:
+    pod = pods.get(member.pod)
+    stateful_set = sets.get(member.stateful_set)
+    answer = facts.answers.get(member.pod, Silence("it was not asked"))
+    return MemberState(
+        member=member,
+        surplus=surplus,
+        pod=pod,
+        stateful_set=stateful_set,
+        answer=answer,
+        note=noted(pod) if pod is not None else None,
+        outdated=_outdated(pod, stateful_set, answer, facts),
+        lag=_lag(member, answer, facts),
+    )
+
+
+def _outdated(
+    pod: Pod | None,
+    stateful_set: StatefulSet | None,
+    answer: BrokerAnswer | Silence,
+    facts: BrokerFacts,
+) -> str:
+    if pod is None or pod.terminating or stateful_set is None:
+        return ""
+    if stateful_set.revision and pod.revision != stateful_set.revision:
+        return TEMPLATE_CHANGED
+    if not isinstance(answer, BrokerAnswer) or not isinstance(facts.name_servers, NameServers):
+        return ""
+    if learns_name_servers(answer.version):
+        return ""
+    has = answer.settings.get("namesrvAddr", facts.name_servers.text)
+    return OTHER_NAME_SERVERS if has != facts.name_servers.text else ""
+
+
+def learns_name_servers(version: str) -> bool:
+    """Whether a running broker follows another `namesrvAddr`: from 4.9.4 on (dossier 4.3).
+
+    A version that is not known is a newer one.
+    """
+    known = MQVersion.__members__.get(version)
+    return known is None or known >= MQVersion.V4_9_4
+
+
+def _lag(member: names.Member, answer: BrokerAnswer | Silence, facts: BrokerFacts) -> int | None:
+    if member.is_master or not isinstance(answer, BrokerAnswer):
+        return None
+    master = facts.answers.get(names.master_of(member).pod)
+    if not isinstance(master, BrokerAnswer):
+        return None
+    # Masters are asked first, so a replica that keeps up is not behind what its master said.
+    return max(0, master.log_end - answer.log_end)

@@ -1,0 +1,192 @@
+"""What may be done next to the name servers of one NameService. Pure.
+
+One name server at a time, and the next one only when it knows every broker that the others know: a
+name server that has just started knows none for up to 30 s, and clients that ask it find nothing.
+Name servers that the spec does not ask for any more stay until no broker uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconcilers.api.kube import Pod
+from reconcilers.api.name_service import NameService
+from reconcilers.desired import names
+from reconcilers.facts import NameServerAnswer, NameServiceFacts, Silence
+from reconcilers.pods import stuck_because
+from reconcilers.steps.decision import Decision, Restart
+from reconcilers.steps.members import TEMPLATE_CHANGED
+
+IDLE_S = 60.0
+BUSY_S = 3.0
+
+
+def decide(cr: NameService, facts: NameServiceFacts) -> Decision:
+    """The next step. `cr` has no problems, and its children are written."""
+    outdated = _outdated(cr, facts)
+    words = {pod.metadata.name: TEMPLATE_CHANGED for pod in outdated}
+    if cr.metadata.annotations.get(names.PAUSED) == "true":
+        message = f"nothing is changed while the annotation {names.PAUSED} is true"
+        return Decision(phase="paused", message=message, outdated=words)
+    if outdated:
+        return _restart(cr, facts, outdated, words)
+    waits = unsettled(cr, facts)
+    leaving = waits or leaving_waits_for(cr, facts)
+    if not leaving:
+        return Decision(phase="current", again_after_s=IDLE_S)
+    return Decision(phase="waiting", message=leaving, again_after_s=BUSY_S)
+
+
+def unsettled(cr: NameService, facts: NameServiceFacts) -> str:
+    """Why brokers should not be touched on account of this NameService; empty: it is settled."""
+    outdated = _outdated(cr, facts)
+    if outdated:
+        return f"{outdated[0].metadata.name} is to be restarted"
+    wanted = dict.fromkeys(wanted_pods(cr), "")
+    return next(filter(None, _incomplete(wanted, facts)), "")
+
+
+def replicas(cr: NameService, facts: NameServiceFacts) -> int:
+    """How many name servers the StatefulSet should have now.
+
+    More than the spec says while a broker still uses one that is to leave.
+    """
+    if facts.stateful_set is None:
+        return cr.spec.size
+    there = facts.stateful_set.spec.replicas
+    if there <= cr.spec.size or not leaving_waits_for(cr, facts):
+        return cr.spec.size
+    return there
+
+
+def leaving_waits_for(cr: NameService, facts: NameServiceFacts) -> str:
+    """Why name servers that the spec does not ask for have to stay for now; empty: nothing."""
+    for pod in _leaving(cr, facts):
+        waits = _still_used(cr, pod, facts)
+        if waits:
+            return waits
+    return ""
+
+
+def registered(cr: NameService, facts: NameServiceFacts) -> tuple[str, ...]:
+    """The wanted pods whose name servers know every broker of those that follow."""
+    expected = {broker for follower in facts.followers for broker in follower.brokers}
+    return tuple(
+        pod
+        for pod in wanted_pods(cr)
+        if isinstance(answer := facts.answers.get(pod), NameServerAnswer)
+        and all(answer.lists(*broker) for broker in expected)
+    )
+
+
+def wanted_pods(cr: NameService) -> tuple[str, ...]:
+    """The pods that the spec asks for, by ordinal."""
+    return tuple(f"{cr.metadata.name}-{ordinal}" for ordinal in range(cr.spec.size))
+
+
+def _outdated(cr: NameService, facts: NameServiceFacts) -> list[Pod]:
+    """Wanted pods of an older revision: the broken ones, then the highest ordinal first."""
+    revision = facts.stateful_set.revision if facts.stateful_set is not None else ""
+    wanted = {name: place for place, name in enumerate(wanted_pods(cr))}
+    found = [
+        pod
+        for pod in facts.pods
+        if revision
+        and pod.metadata.name in wanted
+        and not pod.terminating
+        and pod.revision != revision
+    ]
+    return sorted(found, key=lambda pod: (not _broken(pod, facts), -wanted[pod.metadata.name]))
+
+
+def _broken(pod: Pod, facts: NameServiceFacts) -> bool:
+    answer = facts.answers.get(pod.metadata.name)
+    return not pod.ready and (
+        stuck_because(pod) is not None or not isinstance(answer, NameServerAnswer)
+    )
+
+
+def _restart(
+    cr: NameService, facts: NameServiceFacts, outdated: list[Pod], words: dict[str, str]
+) -> Decision:
+    pod = outdated[0]
+    name = pod.metadata.name
+    broken = _broken(pod, facts)
+    # A name server that serves nobody may go while others are missing; but only if the newest
+    # template has not just proved to fail.
+    others = {one: "" for one in wanted_pods(cr) if one != name}
+    obstacle = _failing(others, facts) if broken else next(_incomplete(others, facts), "")
+    if obstacle:
+        held = any(stuck_because(one) is not None for one in facts.pods if one not in outdated)
+        return Decision(
+            phase="held" if held else "waiting",
+            message=f"waits: {obstacle}",
+            outdated=words,
+            waiting={name: obstacle},
+            again_after_s=BUSY_S,
+        )
+    message = f"restarting {name}: {TEMPLATE_CHANGED}"
+    if cr.spec.size == 1:
+        message += "; clients that start meanwhile find no route, for it is the only name server"
+    step = Restart(name, pod.metadata.uid, TEMPLATE_CHANGED, evict=not broken)
+    return Decision(
+        phase="rolling", message=message, steps=(step,), outdated=words, again_after_s=BUSY_S
+    )
+
+
+def _failing(wanted: Iterable[str], facts: NameServiceFacts) -> str:
+    revision = facts.stateful_set.revision if facts.stateful_set is not None else ""
+    for pod in facts.pods:
+        stuck = stuck_because(pod) if pod.metadata.name in set(wanted) else None
+        if stuck is not None and pod.revision == revision:
+            return stuck.message
+    return ""
+
+
+def _incomplete(wanted: Iterable[str], facts: NameServiceFacts) -> Iterator[str]:
+    """What is missing of these name servers: each ready, and knowing what any of them knows."""
+    pods = {pod.metadata.name: pod for pod in facts.pods}
+    known = {
+        (broker, broker_id)
+        for answer in facts.answers.values()
+        if isinstance(answer, NameServerAnswer)
+        for broker, ids in answer.brokers.items()
+        for broker_id in ids
+    }
+    for name in wanted:
+        pod = pods.get(name)
+        answer = facts.answers.get(name, Silence("it was not asked"))
+        if pod is None or not pod.ready:
+            yield f"{name} is not ready"
+        elif isinstance(answer, Silence):
+            yield f"{name} does not answer: {answer.reason}"
+        else:
+            missing = sorted({broker for broker, one in known if not answer.lists(broker, one)})
+            if missing:
+                yield f"{name} does not know {', '.join(missing)} yet"
+
+
+def _leaving(cr: NameService, facts: NameServiceFacts) -> list[Pod]:
+    wanted = set(wanted_pods(cr))
+    return [pod for pod in facts.pods if pod.metadata.name not in wanted and not pod.terminating]
+
+
+def _still_used(cr: NameService, pod: Pod, facts: NameServiceFacts) -> str:
+    """Which brokers still use a name server that is to leave, in words."""
+    name = pod.metadata.name
+    headless = names.name_server_headless(cr.metadata.name)
+    address = names.pod_dns(name, headless, cr.metadata.namespace)
+    hosts = {address, pod.status.host_ip} if cr.spec.host_network else {address}
+    for follower in facts.followers:
+        if len(follower.acknowledged) < len(follower.brokers) or not all(follower.acknowledged):
+            return f"not every broker of {follower.name} has told which name servers it uses"
+        for text in follower.acknowledged:
+            if any(entry.rpartition(":")[0].strip("[]") in hosts for entry in text.split(";")):
+                return f"a broker of {follower.name} still uses {name}"
+    answer = facts.answers.get(name)
+    if isinstance(answer, NameServerAnswer) and pod.ready:
+        known = {broker for follower in facts.followers for broker in follower.brokers}
+        left = sorted(broker for broker, one in known if answer.lists(broker, one))
+        if left:
+            return f"{name} still knows {', '.join(dict.fromkeys(left))}, which leave it in a while"
+    return ""

@@ -1,0 +1,101 @@
+"""Sending producers elsewhere before a broker stops: what to do next until nobody writes. Pure.
+
+A broker whose `brokerPermission` lacks the write bit registers at once without it; producers notice
+when they look for routes again (30 s), and until then the broker still takes what they send
+(dossier 6.3). So the wait has two ends: time, and a log that stands still.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from reconcilers.facts import BrokerAnswer
+from reconcilers.steps.decision import MoveWrites, NoteWrites, RestoreWrites, WritesMoved
+from reconcilers.steps.members import MemberState
+from reconcilers.steps.settings import PERMISSION
+
+READ, WRITE = 4, 2
+"""Bits of a permission."""
+
+STILL_S = 5.0
+"""A log that has not grown for this long stands still."""
+
+LOOK_AGAIN_S = 2.0
+
+NEVER_STILL_S = 60.0
+"""Delayed messages and the broker's own topics may keep a log growing: this long over twice the
+refresh time, and producers are gone all the same."""
+
+
+class Quieting(msgspec.Struct, frozen=True):
+    """What to do, or what to wait for, until producers are gone."""
+
+    step: MoveWrites | NoteWrites | None
+    message: str
+    again_after_s: float = LOOK_AGAIN_S
+
+
+def permission_of(answer: BrokerAnswer) -> int:
+    """The broker's permission; one that nobody can read counts as all."""
+    text = answer.settings.get(PERMISSION, "")
+    return int(text) if text.isdecimal() else READ | WRITE
+
+
+def quieting(master: MemberState, refresh_s: float, now: datetime) -> Quieting | None:
+    """The next step towards a master that nobody writes to; None: nobody does any more.
+
+    `master` has a pod and an answer.
+    """
+    pod, answer = master.pod, master.answer
+    assert pod is not None  # noqa: S101 - for the type checker; the gate has looked
+    assert isinstance(answer, BrokerAnswer)  # noqa: S101 - the same
+    permission = permission_of(answer)
+    note = master.note
+    if note is None or permission & WRITE:
+        before = answer.settings.get(PERMISSION, str(READ | WRITE))
+        fresh = WritesMoved(
+            since=now,
+            permission=before if note is None else note.permission,
+            log_end=answer.log_end,
+            still_since=now,
+        )
+        step = MoveWrites(
+            master.name, pod.metadata.uid, master.address, fresh, str(permission & READ)
+        )
+        return Quieting(step, f"producers are sent from {master.name} to other groups")
+    return _wait(master.name, pod.metadata.uid, note, answer.log_end, refresh_s, now)
+
+
+def _wait(
+    name: str, uid: str, note: WritesMoved, log_end: int, refresh_s: float, now: datetime
+) -> Quieting | None:
+    since = (now - note.since) / timedelta(seconds=1)
+    if since < refresh_s - STILL_S:
+        left = refresh_s - since
+        return Quieting(
+            None, f"producers have until {_clock(note, refresh_s)} to leave {name}", left
+        )
+    if since >= 2 * refresh_s + NEVER_STILL_S:
+        return None
+    if log_end != note.log_end:
+        fresh = msgspec.structs.replace(note, log_end=log_end, still_since=now)
+        return Quieting(NoteWrites(name, uid, fresh), f"{name} is still written to")
+    still = (now - note.still_since) / timedelta(seconds=1)
+    if since < refresh_s or still < STILL_S:
+        return Quieting(None, f"the log of {name} has to stand still for a moment")
+    return None
+
+
+def _clock(note: WritesMoved, refresh_s: float) -> str:
+    return (note.since + timedelta(seconds=refresh_s)).strftime("%H:%M:%S")
+
+
+def restoring(master: MemberState) -> RestoreWrites | None:
+    """What gives a master its writes back, if they were moved."""
+    if master.note is None or master.pod is None or not isinstance(master.answer, BrokerAnswer):
+        return None
+    return RestoreWrites(
+        master.name, master.pod.metadata.uid, master.address, master.note.permission
+    )
