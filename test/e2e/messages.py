@@ -14,7 +14,7 @@ from e2e.waiting import is_ready, within
 from fakes.witness import Object, Place
 
 POD = "message-client"
-_PROGRAM = ("sh", "/home/rocketmq/client/message-client")
+PROGRAM = ("sh", "/home/rocketmq/client/message-client")
 _SENT = re.compile(r"^\S+ (\S+) OK$", re.MULTILINE)
 _START_S = 60.0
 
@@ -43,27 +43,32 @@ class MessageClient(msgspec.Struct, frozen=True):
 
     def _run(self, command: str, *arguments: str) -> str:
         options = ("--namesrv", self.name_servers, *arguments)
-        return self.place.kubectl("exec", POD, "--", *_PROGRAM, command, *options)
+        return self.place.kubectl("exec", POD, "--", *PROGRAM, command, *options)
 
 
 def start_client(place: Place, name_servers: str, version: str) -> MessageClient:
     """A client of this RocketMQ version, as soon as its pod runs."""
-    place.create(_pod(version))
-
-    def running() -> None:
-        assert is_ready(place.get("Pod", POD))
-
-    within(_START_S, running)
+    start_pod(place, POD, version)
     return MessageClient(place, name_servers)
 
 
-def _pod(version: str) -> Object:
+def start_pod(place: Place, name: str, version: str, *, memory: str = "512Mi") -> None:
+    """A pod that has the client's program and does nothing, as soon as it runs."""
+    place.create(_pod(name, version, memory))
+
+    def running() -> None:
+        assert is_ready(place.get("Pod", name))
+
+    within(_START_S, running)
+
+
+def _pod(name: str, version: str, memory: str) -> Object:
     container = {
         "name": "client",
         "image": f"docker.io/rocketmq-operator/message-client:{version}",
         "imagePullPolicy": "Never",
         "command": ["sleep", "infinity"],
-        "resources": {"limits": {"memory": "512Mi"}, "requests": {"cpu": "10m", "memory": "64Mi"}},
+        "resources": {"limits": {"memory": memory}, "requests": {"cpu": "10m", "memory": "64Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -78,4 +83,4 @@ def _pod(version: str) -> Object:
         },
         "containers": [container],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": POD}, "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}

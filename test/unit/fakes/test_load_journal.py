@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fakes.load_journal import (
+    Ack,
+    Begin,
+    Corrupt,
+    End,
+    Failure,
+    Line,
+    Receipt,
+    is_ended,
+    whole_lines,
+)
+
+# As the client wrote them; the last has a character that is not ASCII.
+LINES: dict[bytes, Line] = {
+    b'["begin",1795464377463]': Begin(1795464377463),
+    b'["ack",17,952,0,"SEND_OK","FD0002694D","broker-0",2,238]': Ack(
+        17, 952, 0, "SEND_OK", "FD0002694D", "broker-0", 2, 238
+    ),
+    b'["fail",18,953,1,"MQBrokerException 16","CODE: 16  DESC: no permission"]': Failure(
+        18, 953, 1, "MQBrokerException 16", "CODE: 16  DESC: no permission"
+    ),
+    b'["got",19,952,0,"broker-0",2,238]': Receipt(19, 952, 0, "broker-0", 2, 238),
+    b'["bad",20,"a \\"word\\" \\u00e9"]': Corrupt(20, 'a "word" é'),
+    b'["end",21,true,5]': End(21, told=True, lines=5),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), LINES.items())
+def test_each_kind_of_line_is_read(text: bytes, line: Line) -> None:
+    assert whole_lines(text + b"\n") == ([line], len(text) + 1)
+
+
+def test_lines_cut_anywhere_are_read_once_and_whole() -> None:
+    text = b"".join(line + b"\n" for line in LINES)
+    for cut in range(len(text) + 1):
+        first, length = whole_lines(text[:cut])
+        rest, more = whole_lines(text[length:])
+        assert first + rest == list(LINES.values())
+        assert length + more == len(text)
+
+
+def test_a_line_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        whole_lines(b'["maybe",1]\n')
+
+
+@pytest.mark.parametrize(
+    ("journal", "ended"),
+    [([], False), ([Begin(1)], False), ([Begin(1), End(2, told=True, lines=1)], True)],
+)
+def test_a_journal_has_ended_with_its_last_line(journal: list[Line], ended: bool) -> None:
+    assert is_ended(journal) is ended
