@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from controller.diff import FieldChange, applied_fields, changes
-from controller.errors import ApiError, ConflictError, ForbiddenError, InvalidError, NotFoundError
+from controller.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
 from controller.metrics import Metrics
 from controller.objects import (
     Desired,
@@ -347,21 +347,9 @@ async def _create(
 
 
 async def _update(step: Update, client: ApplyClient) -> Line:
-    try:
-        applied = await client.apply(step.ref.resource, step.manifest)
-    except InvalidError as error:
-        if _means_other_object(error):
-            # What the cache shows is gone: no fault of the manifest, the next plan will see.
-            raise ConflictError(error.message, status=error.status, reason=error.reason) from error
-        raise
+    applied = await client.apply(step.ref.resource, step.manifest)
     noop = applied.metadata.resource_version == step.resource_version
     return Line(step.ref, "changed", tuple(change.path for change in step.changes), noop=noop)
-
-
-def _means_other_object(error: ApiError) -> bool:
-    # The server has no reason of its own for it: 409 "uid mismatch" when there is no object, 422
-    # "metadata.uid: field is immutable" when there is another one.
-    return "uid mismatch" in error.message or "metadata.uid" in error.message
 
 
 def _reason(error: ApiError) -> str:

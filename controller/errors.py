@@ -5,23 +5,39 @@ from __future__ import annotations
 import msgspec
 
 
+class Cause(msgspec.Struct, frozen=True):
+    """One thing that the API server objects to; `field` is a path such as `spec.ports[0].name`."""
+
+    reason: str = ""
+    message: str = ""
+    field: str = ""
+
+
 class ApiError(Exception):
     """The API server refused or could not be asked.
 
     `status` is the HTTP status (0 where there was no answer), `reason` the Kubernetes reason,
-    `message` the server's own sentence, `retry_after_s` what it asked us to wait.
+    `message` the server's own sentence, `retry_after_s` what it asked us to wait, `causes` what
+    it objects to in detail.
     """
 
     retriable = True
 
     def __init__(
-        self, message: str, *, status: int = 0, reason: str = "", retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        retry_after_s: float | None = None,
+        causes: tuple[Cause, ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.causes = causes
 
 
 class UnreachableError(ApiError):
@@ -45,7 +61,7 @@ class AlreadyExistsError(ApiError):
 
 
 class ConflictError(ApiError):
-    """409 Conflict: somebody else was faster, or a field has another owner."""
+    """Somebody else was faster: another version, another object of this name (409, or 422)."""
 
 
 class GoneError(ApiError):
@@ -54,6 +70,13 @@ class GoneError(ApiError):
 
 class ThrottledError(ApiError):
     """429: the server asks us to slow down."""
+
+
+class DisruptionBudgetError(ApiError):
+    """429 for an eviction: a PodDisruptionBudget forbids it at present; the message names it.
+
+    No ThrottledError: the server is not busy, and the pods have to change before it may be done.
+    """
 
 
 class InvalidError(ApiError):
@@ -76,12 +99,8 @@ class UnauthorizedError(ApiError):
     """401: the credentials are not accepted (any more)."""
 
 
-class _Cause(msgspec.Struct):
-    reason: str = ""
-
-
 class _Details(msgspec.Struct):
-    causes: tuple[_Cause, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
 
 class _Status(msgspec.Struct, rename="camel"):
@@ -89,9 +108,9 @@ class _Status(msgspec.Struct, rename="camel"):
     message: str = ""
     details: _Details | None = None
 
-    def is_caused_by(self, reason: str) -> bool:
-        causes = self.details.causes if self.details is not None else ()
-        return any(cause.reason == reason for cause in causes)
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        return self.details.causes if self.details is not None else ()
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -105,6 +124,11 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     429: ThrottledError,
 }
 
+_BY_CAUSE: dict[tuple[int, str], type[ApiError]] = {
+    (403, "NamespaceTerminating"): NamespaceTerminatingError,
+    (429, "DisruptionBudget"): DisruptionBudgetError,
+}
+
 
 def error_for(status: int, body: bytes, *, retry_after_s: float | None = None) -> ApiError:
     """The error that an answer with this HTTP status and body stands for (any body is accepted)."""
@@ -112,15 +136,29 @@ def error_for(status: int, body: bytes, *, retry_after_s: float | None = None) -
         answer = msgspec.json.decode(body, type=_Status)
     except msgspec.DecodeError:
         answer = _Status(message=body[:200].decode("utf-8", "replace"))
-    kind = _BY_STATUS.get(status, ApiError)
+    kind, message = _kind(status, answer), answer.message
+    if kind is DisruptionBudgetError:
+        # The message is the same for every budget; the cause names it and its numbers.
+        message = " ".join([message, *(cause.message for cause in answer.causes)])
+    return kind(
+        message or f"the API server answered {status}",
+        status=status,
+        reason=answer.reason,
+        retry_after_s=retry_after_s,
+        causes=answer.causes,
+    )
+
+
+def _kind(status: int, answer: _Status) -> type[ApiError]:
     # Server-side apply answers a manifest with an unknown field or a wrong type with 500 and no
     # reason (seen with 1.36): it is as invalid as where a create would get 400.
     if status == 500 and answer.message.startswith("failed to create typed patch object"):
-        kind = InvalidError
-    # https://github.com/kubernetes/kubernetes/pull/59152: the cause, not the reason, tells it.
-    if status == 403 and answer.is_caused_by("NamespaceTerminating"):
-        kind = NamespaceTerminatingError
+        return InvalidError
     if status == 409 and answer.reason == "AlreadyExists":
-        kind = AlreadyExistsError
-    message = answer.message or f"the API server answered {status}"
-    return kind(message, status=status, reason=answer.reason, retry_after_s=retry_after_s)
+        return AlreadyExistsError
+    # A patch that names the uid of an object which another one has replaced (seen with 1.36).
+    if status == 422 and any(cause.field == "metadata.uid" for cause in answer.causes):
+        return ConflictError
+    # https://github.com/kubernetes/kubernetes/pull/59152: the cause, not the reason, tells it.
+    found = _BY_CAUSE.keys() & {(status, cause.reason) for cause in answer.causes}
+    return _BY_CAUSE[found.pop()] if found else _BY_STATUS.get(status, ApiError)

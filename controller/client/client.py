@@ -7,7 +7,8 @@ means. Callers get values or an ApiError; who retries is decided in `runner` and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+import builtins
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
@@ -15,8 +16,8 @@ import msgspec
 from msgspec import Raw
 
 from controller.client import requests
-from controller.client.projection import snapshot
-from controller.client.requests import HttpRequest, Selection
+from controller.client.projection import Encoded, snapshot
+from controller.client.requests import HttpRequest, Propagation, Selection
 from controller.client.transport import HttpResponse, Transport
 from controller.errors import ApiError, MalformedError, NotFoundError
 from controller.objects import Manifest, ObjectRef, Resource, Snapshot
@@ -104,14 +105,64 @@ class KubeClient:
         request = requests.create(resource, manifest, field_manager=self._field_manager)
         return _decoded(await self._send(request))
 
-    async def delete(self, ref: ObjectRef, *, uid: str) -> None:
-        """Delete the object of this uid, its dependants in the background.
+    async def merge_patch(self, ref: ObjectRef, manifest: Manifest, *, uid: str) -> Snapshot:
+        """Set these fields of the object of this uid, lists as a whole; None removes a field.
 
-        An object that is gone is a success; one of the same name but another uid is a
-        ConflictError.
+        The object as it is then. Raises NotFoundError, and ConflictError for another uid.
+        """
+        request = requests.merge_patch(ref, manifest, uid=uid, field_manager=self._field_manager)
+        return _decoded(await self._send(request))
+
+    async def annotate(
+        self, ref: ObjectRef, *, uid: str, annotations: Mapping[str, str | None]
+    ) -> Snapshot:
+        """Set these annotations of the object of this uid and leave the others; see merge_patch."""
+        manifest = {"metadata": {"annotations": dict(annotations)}}
+        return await self.merge_patch(ref, manifest, uid=uid)
+
+    async def delete(
+        self,
+        ref: ObjectRef,
+        *,
+        uid: str,
+        resource_version: str = "",
+        propagation: Propagation = "Background",
+        grace_s: int | None = None,
+    ) -> None:
+        """Begin to delete the object of this uid (and, if given, of this very version).
+
+        What holds it up, a grace period or a finalizer (`Orphan` is one), goes on afterwards. An
+        object that is gone is a success; one of the same name but another uid, or of another
+        version, is a ConflictError.
+        """
+        request = requests.delete(
+            ref,
+            uid=uid,
+            resource_version=resource_version,
+            propagation=propagation,
+            grace_s=grace_s,
+        )
+        with suppress(NotFoundError):
+            await self._send(request)
+
+    async def evict(self, ref: ObjectRef, *, uid: str) -> None:
+        """Begin to delete the pod of this uid if its PodDisruptionBudget allows it.
+
+        Raises DisruptionBudgetError if it does not, and ConflictError for another uid. A pod that
+        is gone is a success.
         """
         with suppress(NotFoundError):
-            await self._send(requests.delete(ref, uid=uid))
+            await self._send(requests.evict(ref, uid=uid))
+
+    async def list(
+        self, resource: Resource, namespace: str | None, *, label_selector: str = ""
+    ) -> builtins.list[Snapshot]:
+        """What is in etcd now, all of one version; raises GoneError if paging took too long."""
+        return [
+            _snapshot(item)
+            async for page in self.list_pages(resource, namespace, label_selector=label_selector)
+            for item in page.items
+        ]
 
     async def list_pages(
         self,
@@ -173,8 +224,12 @@ class KubeClient:
 
 
 def _decoded(response: HttpResponse) -> Snapshot:
+    return _snapshot(response.body)
+
+
+def _snapshot(encoded: Encoded) -> Snapshot:
     try:
-        return snapshot(response.body)
+        return snapshot(encoded)
     except msgspec.DecodeError as error:
         raise MalformedError(f"the API server's answer is no object: {error}") from None
 

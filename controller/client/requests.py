@@ -6,6 +6,7 @@ carries no credentials: the transport adds them, so a request may be logged and 
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import quote
 
 import msgspec
@@ -15,8 +16,13 @@ from controller.objects import Manifest, ObjectRef, Resource
 _JSON = ("Content-Type", "application/json")
 # JSON is YAML, and this is the type that every API server since 1.16 takes for server-side apply.
 _APPLY = ("Content-Type", "application/apply-patch+yaml")
+_MERGE_PATCH = ("Content-Type", "application/merge-patch+json")
 # An unknown field in what we send is a mistake of ours: refused, not silently dropped.
 _STRICT = ("fieldValidation", "Strict")
+
+
+Propagation = Literal["Background", "Orphan"]
+"""What becomes of the objects that a deleted one owns: deleted after it, or kept without owner."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
@@ -99,22 +105,59 @@ def create(resource: Resource, manifest: Manifest, *, field_manager: str) -> Htt
     )
 
 
-def delete(ref: ObjectRef, *, uid: str, resource_version: str = "") -> HttpRequest:
-    """Delete exactly this object, its dependants in the background.
+def merge_patch(ref: ObjectRef, manifest: Manifest, *, uid: str, field_manager: str) -> HttpRequest:
+    """Set these fields, lists as a whole; null removes a field.
+
+    Fields cannot be released by leaving them out later: for what we own for good there is `apply`.
+    A uid that is not the object's is answered with 422, for nobody may change it.
+    """
+    body = manifest | {"metadata": manifest.get("metadata", {}) | {"uid": uid}}
+    return HttpRequest(
+        "PATCH",
+        _path(ref.resource, ref.namespace, ref.name),
+        query=(("fieldManager", field_manager), _STRICT),
+        headers=(_MERGE_PATCH,),
+        body=msgspec.json.encode(body),
+    )
+
+
+def delete(
+    ref: ObjectRef,
+    *,
+    uid: str,
+    resource_version: str = "",
+    propagation: Propagation = "Background",
+    grace_s: int | None = None,
+) -> HttpRequest:
+    """Delete exactly this object; `grace_s` None leaves a pod the grace period of its spec.
 
     A uid or resource version that is not the object's (any more) is answered with a conflict.
     """
     preconditions = {"uid": uid}
     if resource_version:
         preconditions["resourceVersion"] = resource_version
-    options = {
+    options: Manifest = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
-        "propagationPolicy": "Background",
+        "propagationPolicy": propagation,
         "preconditions": preconditions,
     }
+    if grace_s is not None:
+        options["gracePeriodSeconds"] = grace_s
     path = _path(ref.resource, ref.namespace, ref.name)
     return HttpRequest("DELETE", path, headers=(_JSON,), body=msgspec.json.encode(options))
+
+
+def evict(ref: ObjectRef, *, uid: str) -> HttpRequest:
+    """Delete exactly this pod if its PodDisruptionBudget allows it."""
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"namespace": ref.namespace, "name": ref.name},
+        "deleteOptions": {"preconditions": {"uid": uid}},
+    }
+    path = f"{_path(ref.resource, ref.namespace, ref.name)}/eviction"
+    return HttpRequest("POST", path, headers=(_JSON,), body=msgspec.json.encode(eviction))
 
 
 def _read_many(selection: Selection, *parameters: tuple[str, str]) -> HttpRequest:

@@ -1,25 +1,28 @@
-"""The writing verbs of an API server in memory: server-side apply with owners of fields.
+"""The verbs of an API server in memory: server-side apply with owners of fields.
 
 What it knows: uids, resource versions that move only on change, force, release of a field that its
-last owner stops setting, merge keys of the lists that tests use, preconditions on uid, deletion
-held up by finalizers. What it does not know: schemas and defaulting (give `defaults`), admission
-and refusals (give `refuse`), generations, and that force takes a field from its other owners.
+last owner stops setting, merge keys of the lists that tests use, preconditions on uid and version,
+deletion held up by finalizers. What it does not know: schemas and defaulting (give `defaults`),
+admission, disruption budgets and other refusals (give `refuse`), generations, grace periods (a pod
+goes at once), that force takes a field from its other owners, and garbage collection: dependants
+stay, and an object whose dependants are to be orphaned is only marked until the test removes it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import builtins
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from controller.client.projection import snapshot
+from controller.client.requests import Propagation
 from controller.errors import (
     AlreadyExistsError,
     ApiError,
     ConflictError,
-    InvalidError,
     NotFoundError,
 )
 from controller.objects import Manifest, ObjectRef, Resource, Snapshot
@@ -65,7 +68,7 @@ class FakeKubeClient:
     @property
     def writes(self) -> list[tuple[str, ObjectRef]]:
         """The calls that change something, whether or not they were refused."""
-        return [call for call in self.calls if call[0] != "get"]
+        return [call for call in self.calls if call[0] not in ("get", "list")]
 
     def snapshots(self) -> dict[ObjectRef, Snapshot]:
         """Everything, as caches would show it."""
@@ -80,6 +83,19 @@ class FakeKubeClient:
     async def get(self, ref: ObjectRef) -> Snapshot:
         await self._called("get", ref, {})
         return _snapshot(self._existing(ref))
+
+    async def list(
+        self, resource: Resource, namespace: str | None, *, label_selector: str = ""
+    ) -> builtins.list[Snapshot]:
+        await self._called("list", ObjectRef(resource, namespace or "", ""), {})
+        wanted = dict(term.split("=") for term in label_selector.split(",") if term)
+        return [
+            found
+            for ref, found in sorted(self.snapshots().items(), key=lambda item: str(item[0]))
+            if ref.resource == resource
+            and namespace in (None, ref.namespace)
+            and wanted.items() <= found.metadata.labels.items()
+        ]
 
     async def create(self, resource: Resource, manifest: Manifest) -> Snapshot:
         ref = _ref(resource, manifest)
@@ -114,15 +130,48 @@ class FakeKubeClient:
         identity = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"]}
         return _snapshot(self._store(ref, identity | _manifest(kept | wished)))
 
-    async def delete(self, ref: ObjectRef, *, uid: str) -> None:
+    async def merge_patch(self, ref: ObjectRef, manifest: Manifest, *, uid: str) -> Snapshot:
+        await self._called("merge_patch", ref, manifest)
+        before = self._existing(ref)
+        _check_uid(uid, before)
+        return _snapshot(self._store(ref, _patched(before, manifest)))
+
+    async def annotate(
+        self, ref: ObjectRef, *, uid: str, annotations: Mapping[str, str | None]
+    ) -> Snapshot:
+        return await self.merge_patch(
+            ref, {"metadata": {"annotations": dict(annotations)}}, uid=uid
+        )
+
+    async def evict(self, ref: ObjectRef, *, uid: str) -> None:
+        await self._called("evict", ref, {})
+        self._delete(ref, uid)
+
+    async def delete(
+        self,
+        ref: ObjectRef,
+        *,
+        uid: str,
+        resource_version: str = "",
+        propagation: Propagation = "Background",
+        grace_s: int | None = None,
+    ) -> None:
         await self._called("delete", ref, {})
+        self._delete(ref, uid, resource_version, ["orphan"] if propagation == "Orphan" else [])
+
+    def _delete(
+        self, ref: ObjectRef, uid: str, version: str = "", held_by: Sequence[str] = ()
+    ) -> None:
         if ref not in self.objects:
             return
-        metadata = self._existing(ref)["metadata"]
-        if metadata["uid"] != uid:
-            raise ConflictError("the UID in the precondition does not match", status=409)
-        if metadata.get("finalizers"):
-            metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        found = self.objects[ref]
+        metadata = found["metadata"]
+        if metadata["uid"] != uid or version not in ("", metadata["resourceVersion"]):
+            raise ConflictError("the precondition does not match", status=409)
+        finalizers = [*metadata.get("finalizers", ()), *held_by]
+        if finalizers:
+            dying = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": finalizers}
+            self._store(ref, found | {"metadata": metadata | dying})
         else:
             self.remove(ref)
 
@@ -169,7 +218,20 @@ def _check_uid(uid: str | None, before: Manifest | None) -> None:
     if before is None:
         raise ConflictError("uid mismatch: the provided object specified uid", status=409)
     if before["metadata"]["uid"] != uid:
-        raise InvalidError("metadata.uid: Invalid value: field is immutable", status=422)
+        raise ConflictError("metadata.uid: Invalid value: field is immutable", status=422)
+
+
+def _patched(before: Any, patch: Any) -> Any:
+    """A JSON merge patch, https://www.rfc-editor.org/rfc/rfc7386#section-2."""
+    if not isinstance(patch, dict):
+        return patch
+    after = dict(before) if isinstance(before, dict) else {}
+    for field, value in patch.items():
+        if value is None:
+            after.pop(field, None)
+        else:
+            after[field] = _patched(after.get(field), value)
+    return after
 
 
 def _ref(resource: Resource, manifest: Manifest) -> ObjectRef:

@@ -6,7 +6,9 @@ import pytest
 from controller.errors import (
     AlreadyExistsError,
     ApiError,
+    Cause,
     ConflictError,
+    DisruptionBudgetError,
     ForbiddenError,
     GoneError,
     InvalidError,
@@ -75,3 +77,24 @@ def test_a_create_in_a_namespace_that_goes_away_is_told_by_its_cause() -> None:
     )
     assert type(error_for(403, body)) is NamespaceTerminatingError
     assert type(error_for(403, b'{"reason":"Forbidden","details":{}}')) is ForbiddenError
+
+
+def test_a_budget_that_forbids_an_eviction_is_no_busy_server() -> None:
+    cause = {
+        "reason": "DisruptionBudget",
+        "message": "The disruption budget b needs 1 healthy pod.",
+    }
+    body = msgspec.json.encode({"message": "Cannot evict.", "details": {"causes": [cause]}})
+    error = error_for(429, body, retry_after_s=10.0)
+    assert type(error) is DisruptionBudgetError
+    assert not isinstance(error, ThrottledError)
+    assert error.message == "Cannot evict. The disruption budget b needs 1 healthy pod."
+    assert error.retry_after_s == 10.0
+
+
+def test_a_patch_that_meets_another_object_is_a_conflict() -> None:
+    causes = [{"reason": "FieldValueInvalid", "message": "immutable", "field": "metadata.uid"}]
+    body = msgspec.json.encode({"message": "is invalid", "details": {"causes": causes}})
+    error = error_for(422, body)
+    assert type(error) is ConflictError
+    assert error.causes == (Cause("FieldValueInvalid", "immutable", "metadata.uid"),)

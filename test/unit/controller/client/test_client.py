@@ -14,6 +14,7 @@ from controller.errors import (
     AlreadyExistsError,
     ApiError,
     ConflictError,
+    DisruptionBudgetError,
     MalformedError,
     NotFoundError,
     SilentError,
@@ -130,6 +131,58 @@ async def test_deleting_an_object_of_another_uid_is_a_conflict() -> None:
     transport = ScriptedTransport(ConflictError("uid", status=409))
     with pytest.raises(ConflictError):
         await client(transport).delete(REF, uid="u")
+
+
+async def test_a_delete_may_mean_one_version_and_keep_the_dependants() -> None:
+    transport = ScriptedTransport(b"{}")
+    await client(transport).delete(
+        REF, uid="u", resource_version="5", propagation="Orphan", grace_s=0
+    )
+    assert transport.requests == [
+        requests.delete(REF, uid="u", resource_version="5", propagation="Orphan", grace_s=0)
+    ]
+
+
+async def test_evicting_what_is_gone_is_a_success_and_a_budget_is_an_error() -> None:
+    transport = ScriptedTransport(
+        b"{}", NotFoundError("gone", status=404), DisruptionBudgetError("no", status=429)
+    )
+    kube = client(transport)
+    await kube.evict(REF, uid="u")
+    await kube.evict(REF, uid="u")
+    with pytest.raises(DisruptionBudgetError):
+        await kube.evict(REF, uid="u")
+    assert transport.requests == [requests.evict(REF, uid="u")] * 3
+
+
+async def test_annotations_are_patched_on_one_object() -> None:
+    transport = ScriptedTransport(POD, NotFoundError("gone", status=404))
+    kube = client(transport)
+    annotations = {"a": "1", "b": None}
+    assert (await kube.annotate(REF, uid="u", annotations=annotations)).manifest() == MANIFEST
+    with pytest.raises(NotFoundError):
+        await kube.annotate(REF, uid="u", annotations=annotations)
+    patch = {"metadata": {"annotations": annotations}}
+    expected = requests.merge_patch(REF, patch, uid="u", field_manager="operator")
+    assert transport.requests == [expected, expected]
+
+
+async def test_a_list_is_read_from_the_quorum_to_the_last_page() -> None:
+    transport = ScriptedTransport(page("a", continue_="x"), page("b"))
+    found = await client(transport).list(PODS, "shop", label_selector="app=mq")
+    assert [one.metadata.name for one in found] == ["a", "b"]
+    assert found[0].manifest()["kind"] == "Pod"
+    selection = Selection(PODS, "shop", "app=mq")
+    assert transport.requests == [
+        requests.list_(selection, limit=500),
+        requests.list_(selection, limit=500, continue_="x"),
+    ]
+
+
+async def test_a_list_of_what_is_no_object_is_malformed() -> None:
+    body = b'{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":3}}]}'
+    with pytest.raises(MalformedError):
+        await client(ScriptedTransport(body)).list(PODS, "shop")
 
 
 async def test_an_answer_that_is_no_object_is_malformed() -> None:

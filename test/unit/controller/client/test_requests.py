@@ -104,3 +104,42 @@ def test_a_delete_means_one_uid_and_leaves_dependants_to_the_background(
         "propagationPolicy": "Background",
         "preconditions": preconditions,
     }
+
+
+def test_a_delete_may_orphan_the_dependants_and_set_the_grace_period() -> None:
+    ref = ObjectRef(BROKERS, "shop", "orders")
+    request = requests.delete(ref, uid="u-1", propagation="Orphan", grace_s=0)
+    assert msgspec.json.decode(request.body or b"") == {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": "Orphan",
+        "preconditions": {"uid": "u-1"},
+        "gracePeriodSeconds": 0,
+    }
+
+
+def test_an_eviction_means_one_uid() -> None:
+    request = requests.evict(ObjectRef(PODS, "shop", "a"), uid="u-1")
+    path = "/api/v1/namespaces/shop/pods/a/eviction"
+    assert (request.method, request.path, request.query) == ("POST", path, ())
+    assert msgspec.json.decode(request.body or b"") == {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"namespace": "shop", "name": "a"},
+        "deleteOptions": {"preconditions": {"uid": "u-1"}},
+    }
+
+
+def test_a_merge_patch_means_one_uid_and_refuses_unknown_fields() -> None:
+    patch = {"metadata": {"annotations": {"a": None}}, "spec": {"x": 1}}
+    request = requests.merge_patch(
+        ObjectRef(BROKERS, "shop", "orders"), patch, uid="u-1", field_manager="operator"
+    )
+    metadata = {"annotations": {"a": None}, "uid": "u-1"}
+    assert request == HttpRequest(
+        "PATCH",
+        f"{BROKERS_PATH}/orders",
+        (("fieldManager", "operator"), ("fieldValidation", "Strict")),
+        (("Content-Type", "application/merge-patch+json"),),
+        msgspec.json.encode({"metadata": metadata, "spec": {"x": 1}}),
+    )
