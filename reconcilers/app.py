@@ -37,6 +37,7 @@ from reconcilers.api.meta import GROUP
 from reconcilers.api.name_service import NAME_SERVICE, NameService
 from reconcilers.broker import BrokerReconciler
 from reconcilers.cluster_kind import Tools
+from reconcilers.cluster_metrics import ClusterMetrics
 from reconcilers.desired import names
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
@@ -108,12 +109,14 @@ def _manager(chosen: Settings, client: KubeClient, admin: Admin, metrics: Metric
     events = EventRecorder(
         client, Reporter(EVENT_SOURCE, chosen.identity), clock=_now, randomness=random.random
     )
+    caches = watched.caches()
     tools = Tools(
         client=client,
         admin=admin,
-        caches=watched.caches(),
+        caches=caches,
         events=events,
         record=reported(metrics),
+        stepped=ClusterMetrics(metrics.registry, caches).stepped,
         wrote_status=partial(metrics.wrote, "apply_status"),
         now=_now,
     )

@@ -122,6 +122,14 @@ F = TypeVar("F")
 S = TypeVar("S", bound=Status)
 
 
+class Stepped(Protocol):
+    """Counts steps."""
+
+    def __call__(self, kind: str, of: ObjectMeta, step: str, *, failed: bool) -> None:
+        """A step of this name was tried for the resource `of`."""
+        ...
+
+
 class Recorder(Protocol):
     """Takes Events, at once and without failing."""
 
@@ -148,6 +156,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     events: Recorder
     record: Record
     """Told of every line of an outcome: log and metrics."""
+    stepped: Stepped
+    """Told of every step of the gate that was tried."""
     wrote_status: Callable[[str], None]
     """Told of the kind whose status was written."""
     now: Callable[[], datetime]
@@ -270,6 +280,8 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             tools = self._tools
             one = await act(tools.client, tools.admin, cr.metadata.namespace, step)
             self._tell(cr.metadata, step_notices((one,), decision.message))
+            name, failed = type(step).__name__, bool(one.failure)
+            tools.stepped(self.resource.kind, cr.metadata, name, failed=failed)
             done.append(one)
         return Progress(decision, tuple(done))
 

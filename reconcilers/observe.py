@@ -73,6 +73,10 @@ class Cached(Generic[T]):
         store = self._store(namespace)
         return [] if store is None else store.list(namespace)
 
+    def all(self) -> list[T]:
+        """All objects of every watched namespace."""
+        return [found for store in self._stores.values() for found in store.list()]
+
     def owned_by(self, uid: str, namespace: str) -> list[T]:
         """The objects of the namespace whose controlling owner has this uid, by name."""
         store = self._store(namespace)
