@@ -23,6 +23,8 @@ from fakes.installation import OPERATOR, install_crds, operator_token
 from fakes.kubelet import Kubelet
 from fakes.kubelet import kubelet as running_kubelet
 from fakes.operator_process import LogLine, OperatorProcess, Operators
+from fakes.rocketmq_world import World, rocketmq_world
+from fakes.rocketmq_world_model import Timing
 from fakes.witness import Place, Witness
 
 _FAILED = pytest.StashKey[bool]()
@@ -89,6 +91,23 @@ def place(
     """A namespace of this test alone; it goes in the background when the test is over."""
     with _namespace(request, control_plane, witness) as made:
         yield made
+
+
+@pytest.fixture
+def timing() -> Timing:
+    """How fast the `world` is; a module may have a fixture of its own."""
+    return Timing()
+
+
+@pytest.fixture
+def world(
+    control_plane: ControlPlane, place: Place, kubelet: Kubelet, timing: Timing
+) -> Iterator[World]:
+    """A simulated RocketMQ in the pods of `place`."""
+    witness = Witness(control_plane.kubeconfig, "rocketmq-world")
+    with rocketmq_world(place.name, kubelet, witness, timing) as running:
+        yield running
+    witness.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fakes.kubelet import HOST_IP, NODE, Behaviour, Kubelet
+from fakes.kubelet import NODE, Behaviour, Kubelet
 from fakes.waiting import eventually
 from fakes.witness import Object, Place
 
@@ -42,15 +42,17 @@ def is_ready(pod: Object) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def test_the_pods_of_a_stateful_set_run_on_the_node_with_an_address_each(place: Place) -> None:
+def test_the_pods_of_a_stateful_set_run_on_the_node_with_an_address_each(
+    place: Place, kubelet: Kubelet
+) -> None:
     place.create(stateful_set())
     pods = wait_pods(place, 2, ready=True)
     assert {pod["spec"]["nodeName"] for pod in pods} == {NODE}
     assert {pod["status"]["phase"] for pod in pods} == {"Running"}
-    assert {pod["status"]["hostIP"] for pod in pods} == {HOST_IP}
+    assert {pod["status"]["hostIP"] for pod in pods} == {kubelet.host_ip()}
     addresses = {pod["status"]["podIP"] for pod in pods}
     assert len(addresses) == 2
-    assert all(address.startswith("10.9") for address in addresses)
+    assert all(address.startswith("127.") for address in addresses)
     statuses = [one for pod in pods for one in pod["status"]["containerStatuses"]]
     assert [(one["name"], one["ready"]) for one in statuses] == [("main", True)] * 2
     ready = eventually(lambda: _ready_replicas(place, "web", 2))
@@ -63,10 +65,25 @@ def _ready_replicas(place: Place, name: str, wanted: int) -> int:
     return ready
 
 
-def test_a_pod_of_the_host_network_has_the_address_of_the_node(place: Place) -> None:
+def test_a_pod_of_the_host_network_has_the_address_of_the_node(
+    place: Place, kubelet: Kubelet
+) -> None:
     place.create(stateful_set(replicas=1, hostNetwork=True))
     (pod,) = wait_pods(place, 1, ready=True)
-    assert pod["status"]["podIP"] == HOST_IP
+    assert pod["status"]["podIP"] == kubelet.host_ip()
+
+
+def test_pods_of_the_host_network_with_the_same_port_get_a_node_each(
+    place: Place, kubelet: Kubelet
+) -> None:
+    manifest = stateful_set(replicas=2, hostNetwork=True)
+    manifest["spec"]["podManagementPolicy"] = "Parallel"
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    container["ports"] = [{"containerPort": 9876}]
+    place.create(manifest)
+    pods = wait_pods(place, 2, ready=True)
+    assert {pod["status"]["podIP"] for pod in pods} == {kubelet.host_ip(0), kubelet.host_ip(1)}
+    assert {pod["spec"]["nodeName"] for pod in pods} == {NODE, f"{NODE}-2"}
 
 
 def test_a_deleted_pod_goes_and_its_successor_gets_another_address(place: Place) -> None:

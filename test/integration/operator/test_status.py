@@ -14,7 +14,7 @@ from fakes.clusters import (
     wait_condition,
     wait_ready,
 )
-from fakes.kubelet import HOST_IP, NODE, Behaviour, Kubelet
+from fakes.kubelet import NODE, Behaviour, Kubelet
 from fakes.operator_process import OperatorProcess
 from fakes.waiting import eventually
 from fakes.witness import Place
@@ -54,13 +54,14 @@ def test_the_status_of_a_broker_has_a_row_for_each_broker(
 
 
 def test_on_the_host_network_addresses_are_the_nodes(
-    place: Place, operator: OperatorProcess
+    place: Place, operator: OperatorProcess, kubelet: Kubelet
 ) -> None:
     resources = apply_all(place, [name_service(hostNetwork=True), broker(hostNetwork=True)])
     wait_ready(place, *resources)
-    assert place.get("NameService", "name-service")["status"]["nameServers"] == [f"{HOST_IP}:9876"]
+    status = place.get("NameService", "name-service")["status"]
+    assert status["nameServers"] == [f"{kubelet.host_ip()}:9876"]
     (row,) = place.get("Broker", "broker")["status"]["brokers"]
-    assert row["address"] == f"{HOST_IP}:10911"
+    assert row["address"] == f"{kubelet.host_ip()}:10911"
 
 
 def test_conditions_follow_the_pods_from_the_first_to_the_last(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from fakes.kubelet import HOST_IP, Behaviour, address, pod_status, wanted_state
+from fakes.kubelet import Behaviour, host_ports, pod_status, wanted_state
+from fakes.pod_network import PodNetwork
 from fakes.witness import Object
 
 NOW = "2026-01-01T00:00:00Z"
@@ -50,9 +51,9 @@ def test_what_a_pod_should_be(
     ],
 )
 def test_what_is_reported_of_a_pod(state: Any, phase: str, ready: str, container: Any) -> None:
-    status = pod_status(pod(), state, "10.90.0.1", NOW)
+    status = pod_status(pod(), state, "127.16.0.1", "127.16.255.1", NOW)
     assert status["phase"] == phase
-    assert status["hostIP"] == HOST_IP
+    assert status["hostIP"] == "127.16.255.1"
     assert {one["type"]: one["status"] for one in status["conditions"]}["Ready"] == ready
     (reported,) = status["containerStatuses"]
     assert reported["name"] == "main"
@@ -62,17 +63,28 @@ def test_what_is_reported_of_a_pod(state: Any, phase: str, ready: str, container
 
 
 def test_a_pod_whose_image_is_missing_has_no_address_yet() -> None:
-    assert "podIP" not in pod_status(pod(), "no-image", "10.90.0.1", NOW)
-    assert pod_status(pod(), "unready", "10.90.0.1", NOW)["podIP"] == "10.90.0.1"
+    addresses = ("127.16.0.1", "127.16.255.1")
+    assert "podIP" not in pod_status(pod(), "no-image", *addresses, NOW)
+    assert pod_status(pod(), "unready", *addresses, NOW)["podIP"] == "127.16.0.1"
 
 
 def test_init_containers_are_done_when_the_others_run() -> None:
-    (init,) = pod_status(pod(), "ready", "10.90.0.1", NOW)["initContainerStatuses"]
+    (init,) = pod_status(pod(), "ready", "127.16.0.1", "127.16.255.1", NOW)["initContainerStatuses"]
     assert init["state"]["terminated"]["exitCode"] == 0
 
 
 def test_every_pod_of_a_run_has_an_address_of_its_own() -> None:
-    addresses = [address(number) for number in range(1, 70_000)]
+    network = PodNetwork("127.16")
+    addresses = [network.pod(number) for number in range(65_000)]
+    addresses += [network.node(number) for number in range(10)]
     assert len(set(addresses)) == len(addresses)
-    assert addresses[0] == "10.90.0.1"
-    assert addresses[-1] == "10.91.17.111"
+    assert addresses[257] == "127.16.1.1"
+    assert addresses[-10] == "127.16.255.1"
+
+
+def test_a_pod_takes_ports_of_its_node_only_on_the_host_network() -> None:
+    subject = pod()
+    subject["spec"]["containers"][0]["ports"] = [{"containerPort": 9876}]
+    assert host_ports(subject) == set()
+    subject["spec"]["hostNetwork"] = True
+    assert host_ports(subject) == {9876}
