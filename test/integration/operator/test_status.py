@@ -54,14 +54,15 @@ def test_the_status_of_a_broker_has_a_row_for_each_broker(
 
 
 def test_on_the_host_network_addresses_are_the_nodes(
-    place: Place, operator: OperatorProcess, kubelet: Kubelet
+    place: Place, operator: OperatorProcess
 ) -> None:
     resources = apply_all(place, [name_service(hostNetwork=True), broker(hostNetwork=True)])
     wait_ready(place, *resources)
+    hosts = {pod["metadata"]["name"]: pod["status"]["hostIP"] for pod in place.list("Pod")}
     status = place.get("NameService", "name-service")["status"]
-    assert status["nameServers"] == [f"{kubelet.host_ip()}:9876"]
+    assert status["nameServers"] == [f"{hosts['name-service-0']}:9876"]
     (row,) = place.get("Broker", "broker")["status"]["brokers"]
-    assert row["address"] == f"{kubelet.host_ip()}:10911"
+    assert row["address"] == f"{hosts['broker-0-master-0']}:10911"
 
 
 def test_conditions_follow_the_pods_from_the_first_to_the_last(
