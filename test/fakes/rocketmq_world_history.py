@@ -46,10 +46,6 @@ class Outage(msgspec.Struct, frozen=True):
     since: float
     until: float | None
 
-    def meets(self, other: Outage) -> bool:
-        """Whether there was a moment that belongs to both."""
-        return _before(self.since, other.until) and _before(other.since, self.until)
-
 
 def outages(events: Iterable[Event]) -> list[Outage]:
     """The outages, in the order of their beginning; a `failing` server is not one."""

@@ -191,11 +191,15 @@ class Model:
         """A server is no more: name servers see its connection close. What it kept in a storage
         that goes with its pod is `forget`'s."""
         gone = self.servers.pop(pod)
-        if isinstance(gone, Broker):
-            for server in self.name_servers:
-                entry = server.table.get((gone.name, gone.id))
-                if entry and entry.address == gone.address and not server.faults.hung:
-                    del server.table[gone.name, gone.id]
+        if not isinstance(gone, Broker):
+            return
+        for server in self.name_servers:
+            entry = server.table.get((gone.name, gone.id))
+            if entry and entry.address == gone.address and not server.faults.hung:
+                del server.table[gone.name, gone.id]
+        for replica in self.brokers:
+            if gone.id == MASTER_ID and replica.name == gone.name:
+                replica.connected, replica.arriving = False, None
 
     def forget(self, storage: str) -> None:
         """A storage is lost with all that is in it."""
