@@ -44,7 +44,7 @@ class NameServiceReconciler(ClusterReconciler[NameService, NameServiceFacts, Nam
 
     def decide(self, cr: NameService, facts: NameServiceFacts) -> Decision:
         """See base."""
-        return decide(cr, facts)
+        return decide(cr, facts, self._tools.now())
 
     def problem(self, cr: NameService) -> Problem | None:
         """See base."""

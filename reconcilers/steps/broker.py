@@ -19,7 +19,7 @@ from reconcilers.api.broker import Broker
 from reconcilers.desired import names
 from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServerProblem, Silence
 from reconcilers.steps.decision import Decision, Phase, RemoveReplica, Restart, Step
-from reconcilers.steps.members import MemberState, member_states
+from reconcilers.steps.members import MemberState, is_hung, member_states
 from reconcilers.steps.settings import ROLE, pushes
 from reconcilers.steps.writes import WRITE, permission_of, quieting, restoring
 
@@ -147,13 +147,25 @@ def _turn(group: tuple[MemberState, ...], cluster: _Cluster) -> _Turn | None:
     if not cluster.cr.spec.allow_restart:
         finish = _after_restarts(group, down, cluster.now)
         return finish or _not_allowed(outdated)
-    broken = [state for state in outdated if state.broken]
+    broken = [state for state in outdated if _is_broken(state, down, cluster.now)]
     if broken:
         return _restart_broken(broken[0], group, cluster)
     if down:
         return _Turn(pod=down[0].name, message=f"waits: {down[0].down}", held=down[0].stuck)
     # Replicas come first: the master's broker id is the lowest.
     return _restart_serving(outdated[-1], group, cluster)
+
+
+def _is_broken(state: MemberState, down: Sequence[MemberState], now: datetime) -> bool:
+    """Whether it serves nobody and will not by itself, so that a restart takes nothing away.
+
+    The kubelet says so; silence alone proves nothing, for a busy machine makes all silent at once.
+    """
+    if state.stuck:
+        return True
+    alone = all(other is state for other in down)
+    silent = isinstance(state.answer, Silence)
+    return alone and silent and state.pod is not None and is_hung(state.pod, now)
 
 
 def _after_restarts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -59,13 +60,6 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
         return ""
 
     @property
-    def broken(self) -> bool:
-        """Whether it serves nobody, so that nothing is lost by restarting it."""
-        if self.pod is None or self.pod.terminating or self.pod.ready:
-            return False
-        return stuck_because(self.pod) is not None or isinstance(self.answer, Silence)
-
-    @property
     def stuck(self) -> bool:
         """Whether it will not become ready without help."""
         return self.pod is not None and stuck_because(self.pod) is not None
@@ -77,6 +71,19 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
         return bool(found) and all(
             one.restart_count == 0 and one.state.waiting is not None for one in found
         )
+
+
+HUNG_S = 300.0
+"""A server that is neither ready nor answers for this long does not merely have a busy machine."""
+
+
+def is_hung(pod: Pod, now: datetime) -> bool:
+    """Whether the pod has been unready for so long that a restart can only help."""
+    ready = pod.condition("Ready")
+    if ready is None or ready.status == "True" or not ready.last_transition_time:
+        return False
+    since = datetime.fromisoformat(ready.last_transition_time)
+    return now - since >= timedelta(seconds=HUNG_S)
 
 
 def broker_address(pod: Pod) -> str:

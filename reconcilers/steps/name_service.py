@@ -8,6 +8,7 @@ Name servers that the spec does not ask for any more stay until no broker uses t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from reconcilers.api.kube import Pod
 from reconcilers.api.name_service import NameService
@@ -15,21 +16,22 @@ from reconcilers.desired import names
 from reconcilers.facts import NameServerAnswer, NameServiceFacts, Silence
 from reconcilers.pods import stuck_because
 from reconcilers.steps.decision import Decision, Restart
-from reconcilers.steps.members import TEMPLATE_CHANGED
+from reconcilers.steps.members import TEMPLATE_CHANGED, is_hung
 
 IDLE_S = 60.0
 BUSY_S = 3.0
 
 
-def decide(cr: NameService, facts: NameServiceFacts) -> Decision:
+def decide(cr: NameService, facts: NameServiceFacts, now: datetime) -> Decision:
     """The next step. `cr` has no problems, and its children are written."""
     outdated = _outdated(cr, facts)
+    broken = [pod for pod in outdated if _is_broken(pod, facts, now)]
     words = {pod.metadata.name: TEMPLATE_CHANGED for pod in outdated}
     if cr.metadata.annotations.get(names.PAUSED) == "true":
         message = f"nothing is changed while the annotation {names.PAUSED} is true"
         return Decision(phase="paused", message=message, outdated=words)
     if outdated:
-        return _restart(cr, facts, outdated, words)
+        return _restart(cr, facts, (broken or outdated)[0], words, broken=bool(broken))
     waits = unsettled(cr, facts)
     leaving = waits or leaving_waits_for(cr, facts)
     if not leaving:
@@ -85,7 +87,7 @@ def wanted_pods(cr: NameService) -> tuple[str, ...]:
 
 
 def _outdated(cr: NameService, facts: NameServiceFacts) -> list[Pod]:
-    """Wanted pods of an older revision: the broken ones, then the highest ordinal first."""
+    """Wanted pods of an older revision, the highest ordinal first."""
     revision = facts.stateful_set.revision if facts.stateful_set is not None else ""
     wanted = {name: place for place, name in enumerate(wanted_pods(cr))}
     found = [
@@ -96,28 +98,29 @@ def _outdated(cr: NameService, facts: NameServiceFacts) -> list[Pod]:
         and not pod.terminating
         and pod.revision != revision
     ]
-    return sorted(found, key=lambda pod: (not _broken(pod, facts), -wanted[pod.metadata.name]))
+    return sorted(found, key=lambda pod: -wanted[pod.metadata.name])
 
 
-def _broken(pod: Pod, facts: NameServiceFacts) -> bool:
-    answer = facts.answers.get(pod.metadata.name)
-    return not pod.ready and (
-        stuck_because(pod) is not None or not isinstance(answer, NameServerAnswer)
-    )
+def _is_broken(pod: Pod, facts: NameServiceFacts, now: datetime) -> bool:
+    """Whether it serves nobody and will not by itself."""
+    if stuck_because(pod) is not None:
+        return True
+    answers = isinstance(facts.answers.get(pod.metadata.name), NameServerAnswer)
+    return not answers and is_hung(pod, now)
 
 
 def _restart(
-    cr: NameService, facts: NameServiceFacts, outdated: list[Pod], words: dict[str, str]
+    cr: NameService, facts: NameServiceFacts, pod: Pod, words: dict[str, str], *, broken: bool
 ) -> Decision:
-    pod = outdated[0]
     name = pod.metadata.name
-    broken = _broken(pod, facts)
     # A name server that serves nobody may go while others are missing; but only if the newest
     # template has not just proved to fail.
     others = {one: "" for one in wanted_pods(cr) if one != name}
     obstacle = _failing(others, facts) if broken else next(_incomplete(others, facts), "")
     if obstacle:
-        held = any(stuck_because(one) is not None for one in facts.pods if one not in outdated)
+        held = any(
+            stuck_because(one) is not None for one in facts.pods if one.metadata.name not in words
+        )
         return Decision(
             phase="held" if held else "waiting",
             message=f"waits: {obstacle}",
