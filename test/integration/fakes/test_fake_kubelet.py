@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fakes.kubelet import NODE, Behaviour, Kubelet
+from fakes.pod_network import pod_network
 from fakes.waiting import eventually
 from fakes.witness import Object, Place
 
@@ -83,6 +84,11 @@ def test_pods_of_the_host_network_with_the_same_port_get_a_node_each(place: Plac
     assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
     assert len({pod["status"]["podIP"] for pod in pods}) == 2
     assert all(pod["status"]["podIP"] == pod["status"]["hostIP"] for pod in pods)
+
+
+def test_two_runs_on_one_host_have_networks_of_their_own() -> None:
+    with pod_network(5) as one, pod_network(5) as other:
+        assert one.pod(1) != other.pod(1)
 
 
 def test_a_deleted_pod_goes_and_its_successor_gets_another_address(place: Place) -> None:

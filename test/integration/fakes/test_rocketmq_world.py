@@ -10,6 +10,7 @@ import pytest
 
 from fakes.kubelet import Behaviour, Kubelet
 from fakes.rocketmq_world import World
+from fakes.rocketmq_world_manifests import NEW, broker, broker_files, name_servers
 from fakes.waiting import eventually, holds, pause
 from fakes.witness import Object, Place
 from rocketmq.admin import Admin
@@ -29,66 +30,8 @@ from rocketmq.routes import ClusterInfo
 
 T = TypeVar("T")
 
-CONFIG = "/opt/rocketmq-operator/config"
-OLD, NEW = "apache/rocketmq:4.9.2", "apache/rocketmq:5.3.3"
+OLD = "apache/rocketmq:4.9.2"
 MASTER, REPLICA = "broker-0-master-0", "broker-0-replica-1-0"
-
-
-def config_map(name: str, **files: str) -> Object:
-    data = {file.replace("_", "."): text for file, text in files.items()}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-
-
-def stateful_set(name: str, service: str, container: Object, replicas: int = 1) -> Object:
-    volume = {"name": "config", "configMap": {"name": service}}
-    mount = {"name": "config", "mountPath": CONFIG}
-    whole = {"name": "main", **container}
-    whole["volumeMounts"] = [mount, {"name": "store", "mountPath": "/home/rocketmq/store"}]
-    volumes = [volume, {"name": "store", "emptyDir": {}}]
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "StatefulSet",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": replicas,
-            "serviceName": service,
-            "podManagementPolicy": "Parallel",
-            "updateStrategy": {"type": "OnDelete"},
-            "selector": {"matchLabels": {"set": name}},
-            "template": {
-                "metadata": {"labels": {"set": name}},
-                "spec": {"containers": [whole], "volumes": volumes},
-            },
-        },
-    }
-
-
-def name_servers(place: Place, count: int = 1) -> str:
-    """Applies them; the value of namesrvAddr."""
-    place.apply(config_map("ns", user_conf="", operator_conf="listenPort=9876\n"))
-    command = ["bash", f"{CONFIG}/start-name-server.sh", CONFIG, "/run"]
-    place.apply(stateful_set("ns", "ns", {"image": NEW, "command": command}, count))
-    return ";".join(f"ns-{number}.ns.{place.name}.svc:9876" for number in range(count))
-
-
-def broker_files(place: Place, name_servers: str, user: str = "") -> None:
-    ours = f"listenPort=10911\nnamesrvAddr={name_servers}\n"
-    place.apply(config_map("broker", defaults_conf="", user_conf=user, operator_conf=ours))
-
-
-def broker(place: Place, *, replica: bool = False, image: str = NEW) -> None:
-    name = "broker-0-replica-1" if replica else "broker-0-master"
-    environment = {
-        "BROKER_CLUSTER_NAME": "broker",
-        "BROKER_NAME": "broker-0",
-        "BROKER_ID": "1" if replica else "0",
-        "BROKER_ROLE": "SLAVE" if replica else "ASYNC_MASTER",
-        "BROKER_IP1": f"{name}-0.broker.{place.name}.svc",
-        "BROKER_IP2": f"{name}-0.broker.{place.name}.svc",
-    }
-    command = ["bash", f"{CONFIG}/start-broker.sh", CONFIG, "/run"]
-    env = [{"name": key, "value": value} for key, value in environment.items()]
-    place.apply(stateful_set(name, "broker", {"image": image, "command": command, "env": env}))
 
 
 def group(place: Place, *, image: str = NEW, count: int = 1) -> None:
@@ -324,6 +267,22 @@ def test_a_master_that_lost_its_log_breaks_the_replication(place: Place, world: 
 
 def _broken(world: World) -> None:
     assert world.broker(REPLICA).broken
+
+
+def test_a_claim_keeps_the_log_of_a_broker_until_the_claim_is_lost(
+    place: Place, world: World
+) -> None:
+    broker_files(place, name_servers(place))
+    broker(place, lasting=True)
+    wait_ready(place, MASTER)
+    world.produce("broker-0", 1000)
+    place.delete("Pod", MASTER)
+    eventually(lambda: _started(world, MASTER, 2))
+    assert world.broker(MASTER).log_end == 1000
+    world.lose_storage(MASTER)
+    place.delete("Pod", MASTER)
+    eventually(lambda: _started(world, MASTER, 3))
+    assert (world.broker(MASTER).log_end, world.lost_bytes("broker-0")) == (0, 1000)
 
 
 @pytest.mark.parametrize("effect", [True, False])
