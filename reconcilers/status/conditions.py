@@ -47,8 +47,14 @@ class Conditions:
         self._after += [one for one in self._before if one.type == type_]
 
     def merged(self, now: datetime) -> tuple[Condition, ...]:
-        """All, with the transition times of before where the status value did not move."""
-        return merge_conditions(self._before, self._after, now)
+        """All, with the transition times of before where the status value did not move.
+
+        Those of before keep their places: a server that merges them by type leaves them there, so
+        another order would be a difference for ever.
+        """
+        place = {one.type: index for index, one in enumerate(self._before)}
+        after = sorted(self._after, key=lambda one: place.get(one.type, len(place)))
+        return merge_conditions(self._before, after, now)
 
 
 def add_pod_conditions(
