@@ -21,6 +21,7 @@ from controller.objects import HasMetadata, Key, Manifest, ObjectRef, Resource
 from controller.reconcile import Result, Terminal
 from controller.store import StoreWriter
 from fakes.kube_client import FakeKubeClient
+from fakes.rocketmq_caller import Script, ScriptedCaller
 from reconcilers.api.broker import BROKER, Broker
 from reconcilers.api.kube import CONFIG_MAP, POD, SERVICE, STATEFUL_SET, Pod
 from reconcilers.api.name_service import NAME_SERVICE, NameService
@@ -29,6 +30,8 @@ from reconcilers.broker import BrokerReconciler
 from reconcilers.cluster_kind import ClusterReconciler, Tools
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
+from reconcilers.steps.decision import Done
+from rocketmq.admin import Admin
 
 SAMPLES = Path(__file__).resolve().parents[3] / "config" / "samples"
 OWN = {resource.kind: resource for resource in (NAME_SERVICE, BROKER)}
@@ -56,6 +59,8 @@ class World:
         self.client = FakeKubeClient()
         self.recorded = Recorded()
         self.statuses_written: list[str] = []
+        self.steps: list[Done] = []
+        self.servers: dict[str, Script] = {}
         self.clock = NOW
         for manifest in manifests:
             self.put(manifest)
@@ -77,10 +82,12 @@ class World:
         """With the caches as they are now, for they do not follow."""
         return Tools(
             client=self.client,
+            admin=Admin(ScriptedCaller(self.servers)),
             caches=self._caches(),
             events=self.recorded,
             record=lambda _line: None,
             wrote_status=self.statuses_written.append,
+            stepped=self.steps.append,
             now=lambda: self.clock,
         )
 
@@ -231,7 +238,7 @@ async def test_an_object_stored_under_another_schema_is_told_which_field_is_wron
 async def test_two_name_services_without_a_reference_are_ambiguous_and_make_nothing() -> None:
     world = World(name_service("one"), name_service("two"), broker())
     for _ in range(2):
-        assert await world.reconcile("Broker", "broker") == Result()
+        assert (await world.reconcile("Broker", "broker")).requeue_after_s == 5.0
     assert world.children() == []
     assert world.condition("Broker", "broker", "Ready")["reason"] == "AmbiguousNameService"
     assert world.recorded.reasons == ["AmbiguousNameService"]
@@ -240,7 +247,7 @@ async def test_two_name_services_without_a_reference_are_ambiguous_and_make_noth
 async def test_a_cache_that_has_not_seen_our_last_write_is_waited_for() -> None:
     world = World(name_service("one"), name_service("two"), broker())
     reconciler = world.reconciler("Broker", world.tools())
-    assert await reconciler.reconcile(Key("default", "broker")) == Result()
+    assert (await reconciler.reconcile(Key("default", "broker"))).requeue_after_s == 5.0
     told, written = list(world.recorded.reasons), list(world.statuses_written)
     assert (await reconciler.reconcile(Key("default", "broker"))).requeue_after_s == 1.0
     assert (world.recorded.reasons, world.statuses_written) == (told, written)
@@ -264,6 +271,7 @@ async def test_lowering_the_size_removes_no_broker() -> None:
     world.edit("Broker", "broker", size=1, replicaPerGroup=0)
     await world.reconcile("Broker", "broker")
     assert world.children() == before
+    await world.reconcile("Broker", "broker")  # what is waited for
     world.client.calls.clear()
     await world.reconcile("Broker", "broker")
     assert world.client.writes == []

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from reconcilers.api.kube import Pod
 from reconcilers import reasons
+from reconcilers.api.kube import Pod
 from reconcilers.pods import pod_states, stuck_because
 
 Make = Callable[..., Pod]

@@ -74,8 +74,15 @@ def test_the_root_layout_has_its_store_in_roots_home(broker: Make, name_service:
 def test_the_hash_moves_with_the_configuration_only(broker: Make) -> None:
     before = broker_config_hash(broker(), None)
     assert before == broker_config_hash(broker(nameServers="h:9876", size=3), None)
-    assert before != broker_config_hash(broker(config={"deleteWhen": "05"}), None)
-    assert before != broker_config_hash(broker(), "deleteWhen=05")
+    assert before != broker_config_hash(broker(config={"flushDiskType": "SYNC_FLUSH"}), None)
+    assert before != broker_config_hash(broker(), "flushDiskType=SYNC_FLUSH")
+
+
+def test_what_running_brokers_are_told_moves_no_hash(broker: Make) -> None:
+    before = broker_config_hash(broker(), "flushDiskType=SYNC_FLUSH")
+    assert before == broker_config_hash(
+        broker(config={"deleteWhen": "05"}), "fileReservedTime=48\nflushDiskType = SYNC_FLUSH"
+    )
 
 
 def test_the_hash_of_a_name_server_moves_with_its_configuration(name_service: Make) -> None:

@@ -19,7 +19,7 @@ from reconcilers.desired import broker as broker_children
 from reconcilers.desired import name_service as name_service_children
 from reconcilers.desired.name_servers import name_servers
 from reconcilers.desired.names import COMMON_CONFIG_FILE, name_server_pod_labels
-from reconcilers.facts import BrokerFacts, NameServers, NameServiceFacts
+from reconcilers.facts import BrokerFacts, NameServers
 
 ROOT = Path(__file__).resolve().parents[4]
 GOLDEN = ROOT / "test/unit/golden"
@@ -76,9 +76,7 @@ def rendered(path: Path) -> str:
     config = {d["metadata"]["name"]: d["data"] for d in everything if d["kind"] == "ConfigMap"}
     services = [converted(d, NameService) for d in everything if d["kind"] == "NameService"]
     brokers = [converted(d, Broker) for d in everything if d["kind"] == "Broker"]
-    children = [
-        one for ns in services for one in name_service_children.desired(ns, NameServiceFacts())
-    ]
+    children = [one for ns in services for one in name_service_children.desired(ns, ns.spec.size)]
     for cr in brokers:
         found = name_servers(cr, services, host_pods(services))
         if not isinstance(found, NameServers):

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.objects import ObjectRef
+from controller.objects import ObjectMeta, ObjectRef
 from reconcilers.api.broker import Broker, name_limit
+from reconcilers.api.kube import StatefulSet
 from reconcilers.api.name_service import NameService
 from reconcilers.desired import broker as broker_children
 from reconcilers.desired import name_service as name_service_children
 from reconcilers.desired import names
-from reconcilers.facts import BrokerFacts, NameServers, NameServiceFacts
+from reconcilers.facts import BrokerFacts, NameServers
 
 Make = Callable[..., Any]
 
@@ -37,7 +38,7 @@ def manifests(cr: Broker | NameService) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(cr, Broker):
         children = broker_children.desired(cr, FACTS)
     else:
-        children = name_service_children.desired(cr, NameServiceFacts())
+        children = name_service_children.desired(cr, cr.spec.size)
     assert children is not None
     return [(child.resource.kind, child.manifest) for child in children]
 
@@ -135,7 +136,8 @@ def test_brokers_that_are_not_asked_for_any_more_stay(
     cr = a_broker("broker", size, replicas)
     found = names.surplus_members(cr, sets)
     assert [member.stateful_set for member in found] == surplus
-    facts = msgspec.structs.replace(FACTS, stateful_sets=sets)
+    there = tuple(StatefulSet(metadata=ObjectMeta(name=name, namespace="n")) for name in sets)
+    facts = msgspec.structs.replace(FACTS, sets=there)
     before = broker_children.desired(a_broker("broker", 2, 1), FACTS)
     after = broker_children.desired(cr, facts)
     assert before is not None

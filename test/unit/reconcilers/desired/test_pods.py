@@ -5,7 +5,7 @@ import pytest
 
 from reconcilers.desired import broker as broker_children
 from reconcilers.desired import name_service as name_service_children
-from reconcilers.facts import BrokerFacts, NameServerProblem, NameServers, NameServiceFacts
+from reconcilers.facts import BrokerFacts, NameServerProblem, NameServers
 
 Make = Callable[..., Any]
 
@@ -17,7 +17,7 @@ def stateful_set(cr: Any) -> dict[str, Any]:
     if hasattr(cr.spec, "broker_image"):
         children = broker_children.desired(cr, FACTS)
     else:
-        children = name_service_children.desired(cr, NameServiceFacts())
+        children = name_service_children.desired(cr, cr.spec.size)
     assert children is not None
     found = next(one for one in children if one.resource.kind == "StatefulSet")
     spec: dict[str, Any] = found.manifest["spec"]
@@ -286,8 +286,7 @@ def test_equal_input_gives_equal_output(broker: Make, name_service: Make) -> Non
         broker(config=dict(order)) for order in (config.items(), [*config.items()][::-1])
     )
     assert broker_children.desired(first, FACTS) == broker_children.desired(second, FACTS)
-    facts = NameServiceFacts()
-    one, other = (name_service_children.desired(name_service(), facts) for _ in range(2))
+    one, other = (name_service_children.desired(name_service(), 1) for _ in range(2))
     assert one == other
 
 

@@ -6,10 +6,12 @@ import msgspec
 import pytest
 
 from controller.apply import Outcome
+from controller.objects import ObjectMeta
 from reconcilers.api.broker import Broker, BrokerStatus
-from reconcilers.api.kube import Pod
+from reconcilers.api.kube import Pod, StatefulSet
 from reconcilers.facts import BrokerFacts, NameServerProblem, NameServers
 from reconcilers.status.broker import broker_status, invalid_status
+from reconcilers.steps.decision import Decision, Progress
 
 Make = Callable[..., Pod]
 
@@ -36,7 +38,7 @@ def test_there_is_a_row_for_every_broker_also_without_a_pod(pod: Make) -> None:
         pod("broker-0-master-0", "ready"),
     )
     facts = BrokerFacts(name_servers=NAME_SERVERS, pods=pods)
-    status = broker_status(a_broker(), facts, DONE, NOW)
+    status = broker_status(a_broker(), facts, DONE, None, NOW)
     rows = [(r.name, r.group, r.role, r.broker_id, r.ready) for r in status.brokers]
     assert rows == [
         ("broker-0-master-0", "broker-0", "Master", 0, True),
@@ -67,23 +69,23 @@ def test_a_row_shows_the_address_that_is_registered(
 ) -> None:
     pods = (pod("broker-0-master-0", "ready", podIP="10.0.0.1", hostIP="192.168.0.1"),)
     facts = BrokerFacts(name_servers=NAME_SERVERS, pods=pods)
-    status = broker_status(a_broker(1, 0, **spec), facts, DONE, NOW)
+    status = broker_status(a_broker(1, 0, **spec), facts, DONE, None, NOW)
     assert status.brokers[0].address == address
 
 
 def test_an_address_that_is_not_known_yet_is_empty() -> None:
     facts = BrokerFacts(name_servers=NAME_SERVERS)
-    status = broker_status(a_broker(1, 0, addressMode="PodIP"), facts, DONE, NOW)
+    status = broker_status(a_broker(1, 0, addressMode="PodIP"), facts, DONE, None, NOW)
     assert status.brokers[0].address == ""
 
 
 def test_the_name_servers_and_how_they_were_found_are_remembered() -> None:
     cr = a_broker(nameServers="10.0.0.5:9876")
-    status = broker_status(cr, BrokerFacts(name_servers=NAME_SERVERS), DONE, NOW)
+    status = broker_status(cr, BrokerFacts(name_servers=NAME_SERVERS), DONE, None, NOW)
     assert status.name_servers == "ns-0:9876;ns-1:9876"
     assert (status.name_service, status.name_servers_from) == ("ns", "10.0.0.5:9876")
     own = NameServers(addresses=("h:1",))
-    status = broker_status(cr, BrokerFacts(name_servers=own), DONE, NOW)
+    status = broker_status(cr, BrokerFacts(name_servers=own), DONE, None, NOW)
     assert (status.name_service, status.name_servers_from) == ("", "")
 
 
@@ -104,7 +106,7 @@ def test_without_name_servers_it_is_said_why_and_what_was_known_is_kept(
     problem = NameServerProblem(reason=reason, message="do something")
     before = BrokerStatus(name_servers="h:1", name_service="ns", name_servers_from="t")
     cr = msgspec.structs.replace(a_broker(), status=before)
-    status = broker_status(cr, BrokerFacts(name_servers=problem), DONE, NOW)
+    status = broker_status(cr, BrokerFacts(name_servers=problem), DONE, None, NOW)
     found = conditions(status)
     assert found["Ready"] == ("False", reason)
     assert found["Progressing"] == (progressing, reason)
@@ -118,10 +120,12 @@ def test_without_name_servers_it_is_said_why_and_what_was_known_is_kept(
 
 def test_brokers_that_are_not_asked_for_any_more_run_on_and_somebody_is_asked(pod: Make) -> None:
     pods = (pod("broker-0-master-0", "ready"), pod("broker-1-master-0", "ready"))
-    facts = BrokerFacts(
-        name_servers=NAME_SERVERS, pods=pods, stateful_sets=("broker-0-master", "broker-1-master")
+    sets = tuple(
+        StatefulSet(metadata=ObjectMeta(name=name, namespace="shop"))
+        for name in ("broker-0-master", "broker-1-master")
     )
-    status = broker_status(a_broker(1, 0), facts, DONE, NOW)
+    facts = BrokerFacts(name_servers=NAME_SERVERS, pods=pods, sets=sets)
+    status = broker_status(a_broker(1, 0), facts, DONE, None, NOW)
     found = conditions(status)
     assert found["Ready"] == ("True", "AllReady")
     assert found["Progressing"] == ("False", "Settled")
@@ -132,10 +136,21 @@ def test_brokers_that_are_not_asked_for_any_more_run_on_and_somebody_is_asked(po
 
 def test_ignored_keys_of_the_users_file_are_named() -> None:
     facts = BrokerFacts(name_servers=NAME_SERVERS, common_config="brokerName=x\nbrokerRole=SLAVE")
-    status = broker_status(a_broker(), facts, DONE, NOW)
+    status = broker_status(a_broker(), facts, DONE, None, NOW)
     accepted = status.conditions[-1]
     assert accepted.reason == "IdentityKeysIgnored"
     assert accepted.message.endswith(": brokerName, brokerRole")
+
+
+def test_conditions_keep_the_places_that_they_have_on_the_server() -> None:
+    # Made before there was anything to decide, then decided upon: the server appends UpToDate.
+    facts = BrokerFacts(name_servers=NAME_SERVERS)
+    cr = a_broker()
+    first = broker_status(cr, facts, DONE, None, NOW)
+    cr = msgspec.structs.replace(cr, status=first)
+    second = broker_status(cr, facts, DONE, Progress(Decision(phase="current")), NOW)
+    before = [one.type for one in first.conditions]
+    assert [one.type for one in second.conditions] == [*before, "UpToDate"]
 
 
 def test_a_broker_with_a_problem_still_shows_what_runs(pod: Make) -> None:
@@ -148,7 +163,7 @@ def test_a_broker_with_a_problem_still_shows_what_runs(pod: Make) -> None:
 def test_nothing_changes_in_a_status_when_nothing_has_changed(pod: Make) -> None:
     facts = BrokerFacts(name_servers=NAME_SERVERS, pods=(pod("broker-0-master-0", "ready"),))
     cr = a_broker()
-    first = broker_status(cr, facts, DONE, NOW)
+    first = broker_status(cr, facts, DONE, None, NOW)
     later = datetime(2026, 1, 2, tzinfo=UTC)
     cr = msgspec.structs.replace(cr, status=first)
-    assert broker_status(cr, facts, DONE, later) == first
+    assert broker_status(cr, facts, DONE, None, later) == first

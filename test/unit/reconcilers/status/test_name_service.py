@@ -106,7 +106,7 @@ def test_conditions_follow_the_pods_and_the_writes(
     pod: Make,
 ) -> None:
     pods = tuple(pod(f"ns-{index}", state) for index, state in enumerate(states))
-    status = name_service_status(a_name_service(), NameServiceFacts(pods=pods), outcome, NOW)
+    status = name_service_status(a_name_service(), NameServiceFacts(pods=pods), outcome, None, NOW)
     found = conditions(status)
     assert (found["Ready"], found["Progressing"], found["Degraded"]) == (
         ready,
@@ -117,7 +117,7 @@ def test_conditions_follow_the_pods_and_the_writes(
 
 def test_what_there_is(pod: Make) -> None:
     facts = NameServiceFacts(pods=(pod("ns-0", "ready"), pod("ns-1", "starting")))
-    status = name_service_status(a_name_service(), facts, DONE, NOW)
+    status = name_service_status(a_name_service(), facts, DONE, None, NOW)
     assert status.observed_generation == 3
     assert (status.replicas, status.ready_replicas) == (2, 1)
     assert status.name_servers == (
@@ -129,30 +129,32 @@ def test_what_there_is(pod: Make) -> None:
 
 
 def test_a_refused_write_is_said_in_the_servers_words() -> None:
-    status = name_service_status(a_name_service(), NameServiceFacts(), REFUSED, NOW)
+    status = name_service_status(a_name_service(), NameServiceFacts(), REFUSED, None, NOW)
     assert message(status, "Degraded") == (
         "StatefulSet shop/ns was refused: spec.volumeClaimTemplates cannot be changed"
     )
 
 
 def test_a_long_list_of_pods_is_cut() -> None:
-    status = name_service_status(a_name_service(size=100), NameServiceFacts(), DONE, NOW)
+    status = name_service_status(a_name_service(size=100), NameServiceFacts(), DONE, None, NOW)
     assert message(status, "Progressing").endswith("ns-0, ns-1, ns-2, ns-3, ns-4 and 95 more")
 
 
 def test_nothing_changes_in_a_status_when_nothing_has_changed(pod: Make) -> None:
     facts = NameServiceFacts(pods=(pod("ns-0", "ready"), pod("ns-1", "crashing")))
     cr = a_name_service()
-    first = name_service_status(cr, facts, DONE, NOW)
+    first = name_service_status(cr, facts, DONE, None, NOW)
     cr = msgspec.structs.replace(cr, status=first)
-    assert name_service_status(cr, facts, DONE, LATER) == first
+    assert name_service_status(cr, facts, DONE, None, LATER) == first
 
 
 def test_a_condition_that_moves_says_when(pod: Make) -> None:
     cr = a_name_service(size=1)
-    first = name_service_status(cr, NameServiceFacts(), DONE, NOW)
+    first = name_service_status(cr, NameServiceFacts(), DONE, None, NOW)
     cr = msgspec.structs.replace(cr, status=first)
-    second = name_service_status(cr, NameServiceFacts(pods=(pod("ns-0", "ready"),)), DONE, LATER)
+    second = name_service_status(
+        cr, NameServiceFacts(pods=(pod("ns-0", "ready"),)), DONE, None, LATER
+    )
     since = {one.type: one.last_transition_time for one in second.conditions}
     assert since == {
         "Ready": "2026-01-02T00:00:00Z",
@@ -164,7 +166,7 @@ def test_a_condition_that_moves_says_when(pod: Make) -> None:
 
 def test_ignored_keys_are_named() -> None:
     cr = a_name_service(config={"listenPort": "1", "orderMessageEnable": "true"})
-    status = name_service_status(cr, NameServiceFacts(), DONE, NOW)
+    status = name_service_status(cr, NameServiceFacts(), DONE, None, NOW)
     assert conditions(status)["ConfigurationAccepted"] == ("True", "IdentityKeysIgnored")
     assert message(status, "ConfigurationAccepted").endswith(": listenPort")
 
