@@ -1,110 +1,54 @@
-"""From desired and observed objects to writes: `plan` decides (pure), `execute` does.
+"""Does what `plan` has decided, and writes statuses.
 
-- An object is written only if `diff` finds a change in a field of ours, or if the set of fields
-  that we set has changed (annotation `applied-fields`); then by one server-side apply with force.
-- Nothing is taken over: an object of a wanted name that is not controlled by our owner is refused,
-  and before a create the API server is asked, because a cache may not know it yet.
-- Only objects controlled by our owner are deleted, by uid, and never a PersistentVolumeClaim.
+- An object is written by one server-side apply with force.
+- Before a create the API server is asked, because a cache may not know the object yet.
 - One refused object (immutable field, admission, quota) does not keep the others from being
   written; an error that another try may mend ends `execute`, after what was done is recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Literal, Protocol
 
 import msgspec
 import structlog
 
-from controller.diff import FieldChange, applied_fields, changes
 from controller.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
 from controller.metrics import Metrics
-from controller.objects import (
-    Desired,
-    Manifest,
-    ObjectMeta,
-    ObjectRef,
-    OwnerReference,
-    Resource,
-    Snapshot,
+from controller.objects import Manifest, ObjectMeta, ObjectRef, OwnerReference, Resource, Snapshot
+from controller.plan import (
+    Create,
+    Delete,
+    Plan,
+    Refused,
+    Step,
+    Unchanged,
+    Update,
+    Waiting,
+    step_for,
+    without_nulls,
 )
-
-APPLIED_FIELDS = "rocketmq.apache.org/applied-fields"
-"""Annotation: the fingerprint of the fields that we set when the object was last applied."""
 
 STATUS_MANAGER = "rocketmq-operator-status"
 """Field manager of statuses: an apply of the object by the main one would release them."""
 
-NAME_TAKEN = "NameTaken"
 IMMUTABLE_FIELD = "ImmutableField"
 INVALID = "Invalid"
 FORBIDDEN = "Forbidden"
 
-_CLAIM = "PersistentVolumeClaim"
-
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-class Unchanged(msgspec.Struct, frozen=True):
-    """Nothing to do."""
-
-    ref: ObjectRef
-
-
-class Create(msgspec.Struct, frozen=True):
-    """The caches know no object of this name."""
-
-    ref: ObjectRef
-    manifest: Manifest
-
-
-class Update(msgspec.Struct, frozen=True):
-    """Fields of ours differ. `manifest` holds the uid, so that it meets no other object."""
-
-    ref: ObjectRef
-    manifest: Manifest
-    changes: tuple[FieldChange, ...]
-    resource_version: str
-
-
-class Delete(msgspec.Struct, frozen=True):
-    """An object of our owner that is no longer desired."""
-
-    ref: ObjectRef
-    uid: str
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """An object that cannot be written until somebody changes something."""
-
-    ref: ObjectRef
-    reason: str
-    message: str
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """The name will be free soon: come back."""
-
-    ref: ObjectRef
-    message: str
-
-
-Step = Unchanged | Create | Update | Delete | Refused | Waiting
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """The steps in their order, and who owns what they write."""
-
-    steps: tuple[Step, ...]
-    owner: OwnerReference
 
 
 Action = Literal["unchanged", "created", "changed", "deleted", "refused", "waiting"]
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What came of one object. `noop`: it was applied, and the server found nothing to change."""
+    """What came of one object. `noop`: it was applied, and the server found nothing to change.
+
+    `version` is what a write gave the object, and `uid` which one was deleted: what a cache has
+    to show before the next decision (`controller.written`).
+    """
 
     ref: ObjectRef
     action: Action
@@ -112,6 +56,8 @@ class Line(msgspec.Struct, frozen=True):
     reason: str = ""
     message: str = ""
     noop: bool = False
+    version: str = ""
+    uid: str = ""
 
     def __str__(self) -> str:
         return f"{self.ref}: {self.message}" if self.message else f"{self.ref}: {self.action}"
@@ -160,47 +106,6 @@ class ApplyClient(Protocol):
     async def delete(self, ref: ObjectRef, *, uid: str) -> None:
         """Delete this very object; gone is fine."""
         ...
-
-
-def plan(
-    desired: Sequence[Desired], observed: Mapping[ObjectRef, Snapshot], owner: OwnerReference
-) -> Plan:
-    """What has to be written so that `owner` has exactly the desired objects.
-
-    `observed` holds whatever is cached of the owner's objects and of the desired names. Applies
-    come in the order of `desired`, then deletes in the reverse order of `observed`. ValueError if
-    an object is desired twice, or a PersistentVolumeClaim: its owner would take the data along.
-    """
-    owner = msgspec.structs.replace(owner, controller=True)
-    steps: dict[ObjectRef, Step] = {}
-    for one in desired:
-        ref = _ref(one)
-        if ref in steps or ref.resource.kind == _CLAIM:
-            raise ValueError(f"{ref} must not be desired (again)")
-        steps[ref] = _step(ref, stamped(one, owner), observed.get(ref), owner)
-    for ref, snapshot in reversed(list(observed.items())):
-        if ref not in steps and _is_surplus(ref, snapshot.metadata, owner):
-            steps[ref] = Delete(ref, snapshot.metadata.uid)
-    return Plan(tuple(steps.values()), owner)
-
-
-def stamped(desired: Desired, owner: OwnerReference) -> Manifest:
-    """A copy as it is applied: with type, owner reference and fingerprint, without nulls.
-
-    A null would claim the field and empty it, which is more than not to set it.
-    """
-    manifest: Manifest = _without_nulls(desired.manifest)
-    metadata = manifest["metadata"]
-    fingerprint = {APPLIED_FIELDS: applied_fields(manifest)}
-    return manifest | {
-        "apiVersion": desired.resource.api_version,
-        "kind": desired.resource.kind,
-        "metadata": metadata
-        | {
-            "annotations": metadata.get("annotations", {}) | fingerprint,
-            "ownerReferences": [msgspec.to_builtins(owner)],
-        },
-    }
 
 
 async def execute(
@@ -252,8 +157,8 @@ async def apply_status(
     object that is gone is no error. One of the same name that has replaced it gets this status
     until its own reconcile: the API server heeds no uid in a status.
     """
-    encoded = _without_nulls(msgspec.to_builtins(status))
-    if encoded == _without_nulls(msgspec.to_builtins(before)):
+    encoded = without_nulls(msgspec.to_builtins(status))
+    if encoded == without_nulls(msgspec.to_builtins(before)):
         return ""
     manifest = {
         "apiVersion": resource.api_version,
@@ -270,54 +175,6 @@ async def apply_status(
     return written.metadata.resource_version
 
 
-def _ref(desired: Desired) -> ObjectRef:
-    metadata = desired.manifest["metadata"]
-    return ObjectRef(desired.resource, metadata["namespace"], metadata["name"])
-
-
-def _step(
-    ref: ObjectRef, manifest: Manifest, observed: Snapshot | None, owner: OwnerReference
-) -> Step:
-    if observed is None:
-        return Create(ref, manifest)
-    metadata = observed.metadata
-    controller = metadata.controller
-    if controller is None or controller.uid != owner.uid:
-        return _not_ours(ref, controller, owner)
-    if metadata.deletion_timestamp is not None:
-        return Waiting(ref, f"{ref} is being deleted")
-    found = changes(manifest, observed.manifest())
-    if not found:
-        return Unchanged(ref)
-    pinned = manifest | {"metadata": manifest["metadata"] | {"uid": metadata.uid}}
-    return Update(ref, pinned, found, metadata.resource_version)
-
-
-def _not_ours(
-    ref: ObjectRef, controller: OwnerReference | None, owner: OwnerReference
-) -> Refused | Waiting:
-    if controller is None:
-        return Refused(ref, NAME_TAKEN, f"{ref} exists and belongs to nobody")
-    name = f"{controller.kind} {controller.name}"
-    if (controller.group, controller.kind, controller.name) == (
-        owner.group,
-        owner.kind,
-        owner.name,
-    ):
-        return Waiting(ref, f"{ref} belongs to an earlier {name}; it is being collected")
-    return Refused(ref, NAME_TAKEN, f"{ref} exists and belongs to {name}")
-
-
-def _is_surplus(ref: ObjectRef, metadata: ObjectMeta, owner: OwnerReference) -> bool:
-    controller = metadata.controller
-    return (
-        controller is not None
-        and controller.uid == owner.uid
-        and metadata.deletion_timestamp is None
-        and ref.resource.kind != _CLAIM
-    )
-
-
 async def _perform(step: Step, owner: OwnerReference, client: ApplyClient) -> Line:
     match step:
         case Unchanged(ref):
@@ -328,7 +185,7 @@ async def _perform(step: Step, owner: OwnerReference, client: ApplyClient) -> Li
             return Line(ref, "waiting", message=message)
         case Delete(ref, uid):
             await client.delete(ref, uid=uid)
-            return Line(ref, "deleted")
+            return Line(ref, "deleted", uid=uid)
         case Create(ref, manifest):
             return await _create(ref, manifest, owner, client)
         case Update():
@@ -341,15 +198,17 @@ async def _create(
     try:
         live = await client.get(ref)
     except NotFoundError:
-        await client.apply(ref.resource, manifest)
-        return Line(ref, "created")
-    return await _perform(_step(ref, manifest, live, owner), owner, client)
+        made = await client.apply(ref.resource, manifest)
+        return Line(ref, "created", version=made.metadata.resource_version)
+    return await _perform(step_for(ref, manifest, live, owner), owner, client)
 
 
 async def _update(step: Update, client: ApplyClient) -> Line:
     applied = await client.apply(step.ref.resource, step.manifest)
-    noop = applied.metadata.resource_version == step.resource_version
-    return Line(step.ref, "changed", tuple(change.path for change in step.changes), noop=noop)
+    version = applied.metadata.resource_version
+    paths = tuple(change.path for change in step.changes)
+    noop = version == step.resource_version
+    return Line(step.ref, "changed", paths, noop=noop, version=version)
 
 
 def _reason(error: ApiError) -> str:
@@ -359,11 +218,3 @@ def _reason(error: ApiError) -> str:
     # others "field is immutable", "spec is immutable after creation", "may not change once set".
     immutable = ("immutable", "fields other than", "may not change", "cannot change")
     return IMMUTABLE_FIELD if any(word in error.message for word in immutable) else INVALID
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {field: _without_nulls(child) for field, child in value.items() if child is not None}
-    if isinstance(value, (list, tuple)):
-        return [_without_nulls(child) for child in value]
-    return value

@@ -2,7 +2,8 @@
 
 A kind adds what differs (its facts, its children, its status) and no order of its own. Invariants:
 a resource with problems, or one that is being deleted, has nothing made, changed or removed; the
-status is written after the children, and only if it differs.
+status is written after the children, and only if it differs; nothing is decided upon caches that do
+not show our own last writes.
 """
 
 from __future__ import annotations
@@ -16,14 +17,11 @@ import msgspec
 
 from controller.apply import (
     FORBIDDEN,
-    NAME_TAKEN,
     ApplyClient,
     Line,
     Outcome,
-    Plan,
     apply_status,
     execute,
-    plan,
 )
 from controller.conditions import Condition
 from controller.errors import (
@@ -37,24 +35,27 @@ from controller.errors import (
 from controller.events import Event, Regarding
 from controller.objects import (
     Desired,
+    HasMetadata,
     Key,
     ObjectMeta,
     ObjectRef,
     OwnerReference,
     Resource,
     Undecodable,
-    is_older,
 )
+from controller.plan import NAME_TAKEN, Plan, plan
 from controller.reconcile import Request, Result, Terminal
 from reconcilers import reasons
 from reconcilers.act import StepClient, act
 from reconcilers.api.broker import Broker
+from reconcilers.api.kube import POD
 from reconcilers.api.meta import Status
 from reconcilers.api.name_service import NameService
 from reconcilers.api.validation import problems
 from reconcilers.desired import names
 from reconcilers.desired.java import memory_problem
 from reconcilers.observe import Cached, Caches, Lister, owned_children
+from reconcilers.own_writes import OwnWrites
 from reconcilers.status.conditions import Conditions, add_invalid_conditions
 from reconcilers.status.notices import Notice, notices, step_notices
 from reconcilers.steps.decision import DISRUPTIVE, Decision, Done, Progress
@@ -170,18 +171,17 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._written: dict[Key, str] = {}
-        """The version that our last write of a status gave its resource: a hint, lost with us."""
+        self._own_writes = OwnWrites(tools.client, self._cached_metadata)
 
     async def reconcile(self, request: Request) -> Result:
         """See `controller.reconcile.Reconciler`."""
         cr = self.cached.get(request)
         if cr is None or cr.metadata.deletion_timestamp is not None:
-            self._written.pop(request, None)
+            self._own_writes.forget(request)
             return Result()  # the garbage collector removes the children by their owner reference
-        if is_older(cr.metadata.resource_version, self._written.get(request, "")):
-            # The event of our own write is on its way: what it would be compared with is not yet
-            # what we wrote, so the same Events would be told twice.
+        if not await self._own_writes.are_shown(request):
+            # The events of our own writes are on their way: decided upon what was before them, the
+            # same would be done and told twice.
             return Result(CACHE_BEHIND_S)
         if isinstance(cr, Undecodable):
             await self._report_undecodable(cr)
@@ -290,6 +290,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
 
         def record(line: Line) -> None:
             done.append(line)
+            self._note(cr.metadata.key, line)
             self._tools.record(line)
 
         try:
@@ -302,6 +303,23 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             await self._report_on(cr, facts, Outcome((*done, line)), None)
             raise
 
+    def _note(self, key: Key, line: Line) -> None:
+        if line.version:
+            self._own_writes.note_write(key, line.ref, line.version)
+        elif line.uid:
+            self._own_writes.note_delete(key, line.ref, line.uid)
+
+    def _cached_metadata(self, ref: ObjectRef) -> ObjectMeta | None:
+        caches = self._tools.caches
+        found: HasMetadata | None
+        if ref.resource == self.resource:
+            found = self.cached.get(ref.key)
+        elif ref.resource == POD:
+            found = caches.pods.get(ref.key)
+        else:
+            found = caches.children[ref.resource].get(ref.key)
+        return None if found is None else found.metadata
+
     async def _report_on(
         self, cr: CR, facts: F, outcome: Outcome, progress: Progress | None
     ) -> None:
@@ -313,7 +331,8 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
     ) -> None:
         version = await apply_status(self._tools.client, self.resource, metadata, status, before)
         if version:
-            self._written[metadata.key] = version
+            own = ObjectRef(self.resource, metadata.namespace, metadata.name)
+            self._own_writes.note_write(metadata.key, own, version)
             self._tools.wrote_status(self.resource.kind)
         self._tell(metadata, notices(before.conditions, status.conditions, writes))
 

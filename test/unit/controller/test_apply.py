@@ -7,20 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.apply import (
-    APPLIED_FIELDS,
-    Delete,
-    Line,
-    Outcome,
-    Plan,
-    Unchanged,
-    Update,
-    Waiting,
-    execute,
-    plan,
-    reported,
-    stamped,
-)
+from controller.apply import Line, Outcome, execute, reported
 from controller.errors import (
     ApiError,
     ConflictError,
@@ -31,12 +18,12 @@ from controller.errors import (
 )
 from controller.metrics import Metrics
 from controller.objects import Desired, Manifest, ObjectRef, OwnerReference, Resource
+from controller.plan import APPLIED_FIELDS, Plan, Unchanged, Update, Waiting, plan
 from fakes.kube_client import FakeKubeClient
 
 SERVICE = Resource("", "v1", "services", "Service")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
-CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 
 OWNER = OwnerReference(api_version="example.org/v1", kind="Broker", name="b", uid="owner-1")
 OURS = msgspec.structs.replace(OWNER, controller=True)
@@ -153,8 +140,11 @@ async def test_drift_is_put_back_and_named(server: FakeKubeClient) -> None:
     service = server.objects[ref(SERVICE, "headless")]
     service["spec"]["clusterIP"] = "10.0.0.1"
     (line,) = (await converged(server, wishes())).writes
-    assert line == Line(ref(SERVICE, "headless"), "changed", ("spec.clusterIP",))
-    assert server.objects[ref(SERVICE, "headless")]["spec"]["clusterIP"] == "None"
+    stored = server.objects[ref(SERVICE, "headless")]
+    version = stored["metadata"]["resourceVersion"]
+    drifted = ("spec.clusterIP",)
+    assert line == Line(ref(SERVICE, "headless"), "changed", drifted, version=version)
+    assert stored["spec"]["clusterIP"] == "None"
 
 
 async def test_fields_of_other_managers_stay(server: FakeKubeClient) -> None:
@@ -186,30 +176,6 @@ async def test_a_map_may_be_emptied(server: FakeKubeClient) -> None:
     await converged(server, [desired(CONFIG_MAP, "config", data={"a": "1"})])
     await converged(server, [desired(CONFIG_MAP, "config")])
     assert "data" not in server.objects[ref(CONFIG_MAP, "config")]
-
-
-def test_the_wishes_themselves_are_not_changed() -> None:
-    wanted = wishes()
-    plan(wanted, {}, OWNER)
-    assert wanted == wishes()
-
-
-def test_nulls_are_not_applied_and_own_annotations_are_kept() -> None:
-    wish = desired(CONFIG_MAP, "config", data={"a": None, "b": "1"})
-    wish.manifest["metadata"]["annotations"] = {"mine": "1"}
-    manifest = stamped(wish, OWNER)
-    assert manifest["data"] == {"b": "1"}
-    assert sorted(manifest["metadata"]["annotations"]) == ["mine", APPLIED_FIELDS]
-
-
-def test_a_claim_is_never_applied_for_its_owner_would_take_the_data_along() -> None:
-    with pytest.raises(ValueError, match="PersistentVolumeClaim mq/data"):
-        plan([desired(CLAIM, "data")], {}, OWNER)
-
-
-def test_an_object_cannot_be_desired_twice() -> None:
-    with pytest.raises(ValueError, match="ConfigMap mq/config"):
-        plan([desired(CONFIG_MAP, "config"), desired(CONFIG_MAP, "config")], {}, OWNER)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +231,17 @@ async def test_an_object_that_is_going_away_is_waited_for(
     assert (outcome.refused, len(outcome.writes)) == ((), 2)
 
 
+async def test_what_was_written_is_told_with_what_a_cache_has_to_show(
+    server: FakeKubeClient,
+) -> None:
+    made = (await converged(server, wishes())).writes
+    stored = {at: found["metadata"] for at, found in server.objects.items()}
+    assert [line.version for line in made] == [stored[line.ref]["resourceVersion"] for line in made]
+    deleted = (await converged(server, [])).writes
+    assert [line.uid for line in deleted] == [stored[line.ref]["uid"] for line in deleted]
+    assert [line.version for line in deleted] == ["", "", ""]
+
+
 async def test_what_is_not_desired_any_more_goes_in_reverse_order(server: FakeKubeClient) -> None:
     await converged(server, wishes())
     for theirs in (foreign("free"), foreign("others", OTHER)):
@@ -272,15 +249,6 @@ async def test_what_is_not_desired_any_more_goes_in_reverse_order(server: FakeKu
     writes = (await converged(server, wishes()[:1])).writes
     assert [line.ref.name for line in writes] == ["master", "headless"]
     assert sorted(found.name for found in server.objects) == ["config", "free", "others"]
-
-
-def test_claims_and_objects_that_are_being_deleted_are_not_deleted() -> None:
-    server = FakeKubeClient()
-    server.put(CLAIM, foreign("data", OURS))
-    server.put(CONFIG_MAP, foreign("dying", OURS, **DYING))
-    surplus = server.put(CONFIG_MAP, foreign("surplus", OURS))
-    (step,) = planned(server, []).steps
-    assert step == Delete(surplus, server.objects[surplus]["metadata"]["uid"])
 
 
 async def test_only_the_object_that_was_seen_is_deleted(server: FakeKubeClient) -> None:
