@@ -123,7 +123,15 @@ def _user_conf(cr: NameService | Broker) -> str:
 def _defaults(cr: Broker) -> str:
     # A SYNC_MASTER of 5.x acknowledges a message that no replica has, unless it must be in sync
     # with one (CommitLog.handleHA: needAckNums <= 1). 4.x knows no such key and always waits.
-    return rendered({"inSyncReplicas": "2"} if cr.spec.replica_per_group else {})
+    synchronous = cr.spec.replica_per_group and _may_be_synchronous(cr)
+    return rendered({"inSyncReplicas": "2"} if synchronous else {})
+
+
+def _may_be_synchronous(cr: Broker) -> bool:
+    # An ASYNC_MASTER does not heed the key: it would only restart when replicas come or go.
+    if cr.spec.replication_mode is not None:
+        return cr.spec.replication_mode == "SYNC"
+    return bool(cr.spec.volumes) or cr.spec.config.get("brokerRole") == MASTER_ROLES["SYNC"]
 
 
 def _fixed(cr: Broker) -> dict[str, str]:

@@ -49,11 +49,29 @@ def test_the_spec_wins_over_the_file_and_the_file_over_our_defaults(broker: Make
     assert conf["inSyncReplicas"] == "1"
 
 
-@pytest.mark.parametrize(("replicas", "in_sync"), [(0, None), (1, "2"), (2, "2")])
+SYNC = {"replicationMode": "SYNC"}
+BY_CONFIG = {"config": {"brokerRole": "SYNC_MASTER"}}
+BY_FILE = {"volumes": [{"name": "common", "configMap": {"name": "common"}}]}
+ASYNC = {"replicationMode": "ASYNC"}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "spec", "in_sync"),
+    [
+        (0, SYNC, None),
+        (1, SYNC, "2"),
+        (2, SYNC, "2"),
+        (1, BY_CONFIG, "2"),
+        (1, BY_FILE, "2"),
+        (1, ASYNC, None),
+        (1, {}, None),
+        (1, ASYNC | BY_CONFIG, None),
+    ],
+)
 def test_a_sync_master_waits_for_a_replica_where_there_is_one(
-    replicas: int, in_sync: str | None, broker: Make
+    replicas: int, spec: dict[str, Any], in_sync: str | None, broker: Make
 ) -> None:
-    assert effective(broker(replicaPerGroup=replicas)).get("inSyncReplicas") == in_sync
+    assert effective(broker(replicaPerGroup=replicas, **spec)).get("inSyncReplicas") == in_sync
 
 
 def test_any_text_of_a_value_reaches_the_server(broker: Make) -> None:
