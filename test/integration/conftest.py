@@ -100,14 +100,24 @@ def timing() -> Timing:
 
 
 @pytest.fixture
-def world(
-    control_plane: ControlPlane, place: Place, kubelet: Kubelet, timing: Timing
-) -> Iterator[World]:
+def worlds(
+    control_plane: ControlPlane, kubelet: Kubelet, timing: Timing
+) -> Iterator[Callable[[Place], World]]:
+    """A simulated RocketMQ in the pods of each namespace that the test names."""
+    with ExitStack() as stack:
+
+        def begin(place: Place) -> World:
+            witness = Witness(control_plane.kubeconfig, "rocketmq-world")
+            stack.callback(witness.close)
+            return stack.enter_context(rocketmq_world(place.name, kubelet, witness, timing))
+
+        yield begin
+
+
+@pytest.fixture
+def world(place: Place, worlds: Callable[[Place], World]) -> World:
     """A simulated RocketMQ in the pods of `place`."""
-    witness = Witness(control_plane.kubeconfig, "rocketmq-world")
-    with rocketmq_world(place.name, kubelet, witness, timing) as running:
-        yield running
-    witness.close()
+    return worlds(place)
 
 
 @pytest.fixture
