@@ -20,6 +20,9 @@ import structlog
 GRACE_S = 30.0
 """controller-runtime's default, and the kubelet's: a manifest that changes one changes both."""
 
+HANDOVER_S = 0.5
+"""How long controllers may finish what they do when another process waits to go on with it."""
+
 _CANCEL_S = 5.0
 """How long a cancelled component may clean up before the next group is stopped."""
 
@@ -46,12 +49,17 @@ class Group(msgspec.Struct, frozen=True):
 
     name: str
     components: tuple[Component, ...]
+    is_turn: bool = False
+    """Here a process waits for its turn, maybe for ever: it is ready all the same."""
+    stops_within_s: float | None = None
+    """Time of its own to stop, within the one for all; what has not ended then is cancelled."""
 
 
 def in_order(
     *,
     servers: Sequence[Component],
     informers: Sequence[Component],
+    lease: Sequence[Component] = (),
     controllers: Sequence[Component],
 ) -> tuple[Group, ...]:
     """The groups of an operator. Each boundary stands where it does for a reason."""
@@ -64,10 +72,11 @@ def in_order(
         # Informers before controllers: a reconcile over a cache that is half full takes what is
         # not listed yet for deleted. In reverse: a reconcile that is being finished must not
         # decide on a cache that stands still.
-        # (A Lease belongs exactly here: behind the caches, so that a successor takes over warm;
-        # before the controllers, so that nobody writes without it and it is released only when
-        # the last reconcile has ended.)
-        Group("controllers", tuple(controllers)),
+        Group("lease", tuple(lease), is_turn=True),
+        # The Lease behind the caches: a successor takes over warm. Before the controllers: nobody
+        # writes without it. In reverse: it is released only when the last reconcile has ended, and
+        # that soon, for nobody acts meanwhile.
+        Group("controllers", tuple(controllers), stops_within_s=HANDOVER_S if lease else None),
     )
 
 
@@ -83,7 +92,7 @@ class Manager:
             component.name
             for group in groups
             for component in group.components
-            if component.wait_ready is not None
+            if component.wait_ready is not None and not group.is_turn
         ]
 
     def __repr__(self) -> str:
@@ -138,7 +147,7 @@ class Manager:
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 waits -= done
-                if not done:
+                if not done and not group.is_turn:
                     _log.warning("group not ready", group=group.name, waiting_for=self._unready)
         finally:
             for task in (*waits, stopping):
@@ -152,7 +161,8 @@ class Manager:
             _log.exception("component failed to become ready", component=component.name)
             self._died(component)
         else:
-            self._unready.remove(component.name)
+            if component.name in self._unready:
+                self._unready.remove(component.name)
 
     async def _guard(self, component: Component) -> None:
         """Run a component; its end is a finding unless the stop was asked for."""
@@ -179,9 +189,12 @@ class Manager:
     async def _stop(self, started: Sequence[_Running]) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._grace_s
+        in_order = True
         for running in reversed(started):
             _log.info("group stops", group=running.group.name)
-            await running.stop(deadline - loop.time())
+            # Behind one that does not end nobody is asked to stop but all are cancelled: a Lease
+            # must not be released over something that may still write.
+            in_order &= await running.stop(deadline - loop.time(), ask=in_order)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -201,21 +214,27 @@ class _Running(msgspec.Struct):
     group: Group
     tasks: list[asyncio.Task[None]]
 
-    async def stop(self, within_s: float) -> None:
-        """Ask each component to end, and cancel what has not ended in time."""
+    async def stop(self, within_s: float, *, ask: bool) -> bool:
+        """Ask each component to end (or cancel it), and cancel what has not ended in time.
+
+        False if one ignores its cancellation. The groups before it must not wait for it; the
+        kubelet kills the process in the end.
+        """
         for component, task in zip(self.group.components, self.tasks, strict=True):
-            if component.stop is None:
+            if component.stop is None or not ask:
                 task.cancel()
             else:
                 component.stop()
+        if self.group.stops_within_s is not None:
+            within_s = min(within_s, self.group.stops_within_s)
         late = await _ended(self.tasks, within_s)
         for task in late:
             _log.warning("component did not end in time", component=task.get_name())
             task.cancel()
-        for task in await _ended(late, _CANCEL_S):
-            # It ignores its cancellation. The groups before it must not wait for it; the kubelet
-            # kills the process in the end.
+        clinging = await _ended(late, _CANCEL_S)
+        for task in clinging:
             _log.error("component does not end", component=task.get_name())
+        return not clinging
 
 
 async def _ended(

@@ -82,6 +82,12 @@ class Metrics:
             ("code", "method", "host"),
             registry=self.registry,
         )
+        self._leader = Gauge(
+            "leader_election_master_status",
+            "Whether this process is the leader (1) or a standby (0); no sample: no election.",
+            ("name",),
+            registry=self.registry,
+        )
         self._writes = Counter(
             "rocketmq_operator_writes",
             "Objects written to the API server, by verb and kind.",
@@ -122,6 +128,10 @@ class Metrics:
             self._requests.labels(str(status) if status else "<error>", method, host).inc()
 
         return observe
+
+    def observe_leader(self, name: str, leads: Callable[[], bool]) -> None:
+        """Show at each scrape whether this process leads the election `name`."""
+        self._leader.labels(name).set_function(lambda: float(leads()))
 
     def wrote(self, verb: str, kind: str) -> None:
         """Count a write that the API server accepted."""

@@ -65,19 +65,32 @@ class _List(msgspec.Struct):
 _LIST = msgspec.json.Decoder(_List)
 
 
+def _unguarded() -> None:
+    """Everything may be written at any time."""
+
+
 def _unobserved(method: str, status: int, duration_s: float) -> None:
     """Nobody counts requests."""
 
 
 class KubeClient:
-    """Speaks to one API server in the name of one field manager."""
+    """Speaks to one API server in the name of one field manager.
+
+    `before_write` is called before each write; what it raises is raised, and nothing was sent.
+    """
 
     def __init__(
-        self, transport: Transport, *, field_manager: str, metrics: Observer = _unobserved
+        self,
+        transport: Transport,
+        *,
+        field_manager: str,
+        metrics: Observer = _unobserved,
+        before_write: Callable[[], None] = _unguarded,
     ) -> None:
         self._transport = transport
         self._field_manager = field_manager
         self._observe = metrics
+        self._before_write = before_write
 
     async def get(self, ref: ObjectRef) -> Snapshot:
         """The object as it is in etcd now; raises NotFoundError."""
@@ -90,19 +103,28 @@ class KubeClient:
         *,
         subresource: str = "",
         field_manager: str | None = None,
+        dry_run: bool = False,
     ) -> Snapshot:
-        """Server-side apply with force of the object that the manifest's metadata names."""
+        """Server-side apply with force of the object that the manifest's metadata names.
+
+        `dry_run`: the answer or error that it would have; nothing is stored.
+        """
         request = requests.apply(
             resource,
             manifest,
             field_manager=field_manager or self._field_manager,
             subresource=subresource,
+            dry_run=dry_run,
         )
         return _decoded(await self._send(request))
 
-    async def create(self, resource: Resource, manifest: Manifest) -> Snapshot:
-        """Create the object; raises AlreadyExistsError."""
-        request = requests.create(resource, manifest, field_manager=self._field_manager)
+    async def create(
+        self, resource: Resource, manifest: Manifest, *, dry_run: bool = False
+    ) -> Snapshot:
+        """Create the object; raises AlreadyExistsError. `dry_run`: as for `apply`."""
+        request = requests.create(
+            resource, manifest, field_manager=self._field_manager, dry_run=dry_run
+        )
         return _decoded(await self._send(request))
 
     async def merge_patch(self, ref: ObjectRef, manifest: Manifest, *, uid: str) -> Snapshot:
@@ -212,6 +234,8 @@ class KubeClient:
     async def _send(
         self, request: HttpRequest, *, timeout_s: float = CALL_TIMEOUT_S
     ) -> HttpResponse:
+        if request.writes:
+            self._before_write()
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:

@@ -34,6 +34,11 @@ class HttpRequest(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
 
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something: all but GET."""
+        return self.method != "GET"
+
 
 class Selection(msgspec.Struct, frozen=True):
     """Which objects to list and watch: one kind, in one namespace or all, maybe by labels."""
@@ -76,7 +81,12 @@ def get(ref: ObjectRef) -> HttpRequest:
 
 
 def apply(
-    resource: Resource, manifest: Manifest, *, field_manager: str, subresource: str = ""
+    resource: Resource,
+    manifest: Manifest,
+    *,
+    field_manager: str,
+    subresource: str = "",
+    dry_run: bool = False,
 ) -> HttpRequest:
     """Server-side apply: the object comes to have these fields, and we own them.
 
@@ -88,18 +98,20 @@ def apply(
     return HttpRequest(
         "PATCH",
         f"{path}/{subresource}" if subresource else path,
-        query=(("fieldManager", field_manager), ("force", "true"), _STRICT),
+        query=(("fieldManager", field_manager), ("force", "true"), _STRICT, *_dry(dry_run)),
         headers=(_APPLY,),
         body=msgspec.json.encode(manifest),
     )
 
 
-def create(resource: Resource, manifest: Manifest, *, field_manager: str) -> HttpRequest:
+def create(
+    resource: Resource, manifest: Manifest, *, field_manager: str, dry_run: bool = False
+) -> HttpRequest:
     """A new object, in the namespace of the manifest's metadata."""
     return HttpRequest(
         "POST",
         _path(resource, manifest["metadata"].get("namespace")),
-        query=(("fieldManager", field_manager), _STRICT),
+        query=(("fieldManager", field_manager), _STRICT, *_dry(dry_run)),
         headers=(_JSON,),
         body=msgspec.json.encode(manifest),
     )
@@ -158,6 +170,10 @@ def evict(ref: ObjectRef, *, uid: str) -> HttpRequest:
     }
     path = f"{_path(ref.resource, ref.namespace, ref.name)}/eviction"
     return HttpRequest("POST", path, headers=(_JSON,), body=msgspec.json.encode(eviction))
+
+
+def _dry(dry_run: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001 - private
+    return (("dryRun", "All"),) if dry_run else ()
 
 
 def _read_many(selection: Selection, *parameters: tuple[str, str]) -> HttpRequest:

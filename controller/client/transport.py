@@ -2,13 +2,15 @@
 
 Invariants: every call has a total time-out and every stream a limit of silence; whatever goes wrong
 is raised as an ApiError and nothing else (cancellation passes through); credentials are asked for
-each request and never come into an exception, a repr or a log.
+each request and never come into an exception, a repr or a log. What was not sent when the process
+dies is never sent.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import struct
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol, Self
@@ -59,10 +61,23 @@ class Transport(Protocol):
 
 
 class AiohttpTransport:
-    """Transport to the server of one ClientConfig; use it as an asynchronous context manager."""
+    """Transport to the server of one ClientConfig; use it as an asynchronous context manager.
 
-    def __init__(self, config: ClientConfig) -> None:
+    `agent` follows the program's name in the User-Agent. `before_write` is called when the bytes of
+    a write are about to leave, for it may have waited long for its connection; what it raises
+    keeps them here, and the caller sees an UnreachableError.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        agent: str = "",
+        before_write: Callable[[], None] | None = None,
+    ) -> None:
         self._config = config
+        self._agent = agent
+        self._before_write = before_write
         self._calls: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
 
@@ -70,8 +85,8 @@ class AiohttpTransport:
         return f"<AiohttpTransport to {self._config.server}>"
 
     async def __aenter__(self) -> Self:
-        self._calls = _session(self._config, connections=CONNECTIONS)
-        self._streams = _session(self._config, connections=0)
+        self._calls = _session(self._config, self._agent, connections=CONNECTIONS)
+        self._streams = _session(self._config, self._agent, connections=0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -126,13 +141,18 @@ class AiohttpTransport:
         return await session.request(
             request.method,
             URL(self._config.server + request.path + query, encoded=True),
-            data=request.body,
+            data=self._body(request),
             headers=headers,
             timeout=limits,
             allow_redirects=False,
             proxy=self._config.proxy,
             server_hostname=self._config.tls_server_name,
         )
+
+    def _body(self, request: HttpRequest) -> bytes | _GuardedBody | None:
+        if request.body is None or self._before_write is None or not request.writes:
+            return request.body
+        return _GuardedBody(request.body, self._before_write)
 
     async def _headers(self, request: HttpRequest) -> dict[str, str]:
         headers = dict(request.headers)
@@ -148,6 +168,20 @@ class AiohttpTransport:
             self._config.credentials.expire()
         retry_after_s = retry_after(response.headers.get("Retry-After"))
         raise error_for(response.status, bytes(body), retry_after_s=retry_after_s)
+
+
+class _GuardedBody(aiohttp.BytesPayload):
+    """The body of a write. aiohttp holds the headers back until its first bytes."""
+
+    def __init__(self, body: bytes, check: Callable[[], None]) -> None:
+        super().__init__(body)
+        self._check = check
+
+    async def write_with_length(
+        self, writer: aiohttp.abc.AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self._check()
+        await super().write_with_length(writer, content_length)
 
 
 def retry_after(value: str | None) -> float | None:
@@ -223,7 +257,7 @@ def _as_api_errors(request: HttpRequest) -> Iterator[None]:
         raise UnreachableError(f"{request.method} {request.path}: {cause}") from None
 
 
-def _session(config: ClientConfig, *, connections: int) -> aiohttp.ClientSession:
+def _session(config: ClientConfig, agent: str, *, connections: int) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=connections, ssl=config.tls or True, socket_factory=_guarded_socket
@@ -233,7 +267,7 @@ def _session(config: ClientConfig, *, connections: int) -> aiohttp.ClientSession
         # environment asks for is found once, by `config`.
         trust_env=False,
         headers={
-            "User-Agent": f"rocketmq-operator/{_version()}",
+            "User-Agent": f"rocketmq-operator/{_version()} {agent}".rstrip(),
             "Accept": "application/json",
             # The API server is near: compressing a large list costs both sides more than it saves.
             "Accept-Encoding": "identity",
@@ -242,10 +276,15 @@ def _session(config: ClientConfig, *, connections: int) -> aiohttp.ClientSession
 
 
 def _guarded_socket(address: aiohttp.connector.AddrInfoType) -> socket.socket:
-    """A socket that notices within about a minute that nobody is there any more."""
+    """A socket that notices within about a minute that nobody is there any more.
+
+    And one that takes what it could not send to the grave: otherwise the kernel would go on trying
+    for a process that has ended, and its write arrive when another one leads already.
+    """
     family, kind, protocol, _, _ = address
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     for name, value in (
         ("TCP_KEEPIDLE", 30),
         ("TCP_KEEPINTVL", 10),

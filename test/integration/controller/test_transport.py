@@ -6,13 +6,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from controller.client.config import ClientConfig
 from controller.client.requests import HttpRequest
-from controller.client.transport import AiohttpTransport, HttpResponse
+from controller.client.transport import CONNECTIONS, AiohttpTransport, HttpResponse
 from controller.errors import (
     ApiError,
     GoneError,
@@ -24,7 +25,7 @@ from controller.errors import (
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Serve = Callable[[Handler], AbstractAsyncContextManager[AiohttpTransport]]
+Serve = Callable[..., AbstractAsyncContextManager[AiohttpTransport]]
 
 SECRET = "Bearer top-secret"
 GET = HttpRequest("GET", "/api/v1/pods", (("labelSelector", "a=b,c in (d e)"), ("watch", "true")))
@@ -51,13 +52,14 @@ def secret() -> Secret:
 @pytest.fixture
 def serve(secret: Secret) -> Serve:
     @asynccontextmanager
-    async def serving(handler: Handler) -> AsyncIterator[AiohttpTransport]:
+    async def serving(handler: Handler, **options: Any) -> AsyncIterator[AiohttpTransport]:
         runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        async with AiohttpTransport(ClientConfig(f"http://{host}:{port}", secret)) as transport:
+        config = ClientConfig(f"http://{host}:{port}", secret)
+        async with AiohttpTransport(config, **options) as transport:
             yield transport
         await runner.cleanup()
 
@@ -307,3 +309,67 @@ async def test_streams_do_not_wait_for_each_other_nor_calls_for_streams(serve: S
         await transport.send(HttpRequest("GET", "/api"), timeout_s=5.0)
         await everybody.wait()
     assert all(task.result() == [b"one"] for task in streams)
+
+
+async def test_a_write_is_checked_when_its_bytes_are_about_to_leave(serve: Serve) -> None:
+    arrived: list[bytes] = []
+    lost = asyncio.Event()
+    connecting = asyncio.Event()
+
+    def check() -> None:
+        if lost.is_set():
+            raise RuntimeError("the Lease is lost")
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        arrived.append(await request.read())
+        if request.path == "/slow":
+            connecting.set()
+            await asyncio.sleep(0.2)
+        return web.Response()
+
+    write = HttpRequest("DELETE", "/api/v1/pods/a", body=b"{}")
+    slow = HttpRequest("GET", "/slow")
+    async with serve(handler, before_write=check) as transport, asyncio.TaskGroup() as tasks:
+        await transport.send(write, timeout_s=5.0)
+        # All connections are taken: the next write has to wait, and meanwhile the lease is lost.
+        for _ in range(CONNECTIONS):
+            tasks.create_task(transport.send(slow, timeout_s=5.0))
+        await connecting.wait()
+        asyncio.get_running_loop().call_later(0.05, lost.set)
+        with pytest.raises(UnreachableError, match="the Lease is lost"):
+            await transport.send(write, timeout_s=5.0)
+    assert sorted(arrived) == [b""] * CONNECTIONS + [b"{}"]
+
+
+async def test_an_agent_tells_processes_apart(serve: Serve) -> None:
+    agents: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        agents.append(request.headers["User-Agent"])
+        return web.Response(body=b"line\n")
+
+    async with serve(handler, agent="(operator-1)") as transport:
+        await transport.send(GET, timeout_s=5.0)
+        await stream(transport)
+    assert [one.partition(" ")[2] for one in agents] == ["(operator-1)"] * 2
+
+
+async def test_what_could_not_be_sent_is_dropped_with_the_connection(secret: Secret) -> None:
+    """A server that does not read: as a network that is cut, from the sender's side."""
+    megabytes = HttpRequest("PUT", "/api/v1/pods/a", body=b"x" * 900_000)
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listening.setblocking(False)
+        server = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with AiohttpTransport(ClientConfig(server, secret)) as transport:
+            with pytest.raises(UnreachableError, match="no answer in time"):
+                await transport.send(megabytes, timeout_s=0.3)
+        accepted, _ = await loop.sock_accept(listening)
+        with accepted, pytest.raises(ConnectionResetError):
+            await _read_to_the_end(accepted)
+
+
+async def _read_to_the_end(connection: socket.socket) -> None:
+    while await asyncio.get_running_loop().sock_recv(connection, 65536):
+        pass

@@ -5,7 +5,14 @@ from contextlib import suppress
 
 import pytest
 
-from controller.manager import Component, Group, Manager, in_order, measure_loop_lag
+from controller.manager import (
+    HANDOVER_S,
+    Component,
+    Group,
+    Manager,
+    in_order,
+    measure_loop_lag,
+)
 
 
 class Recorder:
@@ -200,6 +207,55 @@ async def test_a_component_that_ignores_its_cancellation_does_not_hold_up_the_ot
     manager = Manager(groups(recorder.component("health"), Component("stuck", cling)), grace_s=10.0)
     await stopped_after(manager, 1.0)
     assert recorder.seen == ["health starts", "health cancelled", "stuck ended"]
+
+
+def elected(recorder: Recorder, *, after_s: float, controller: Component) -> Manager:
+    return Manager(
+        in_order(
+            servers=[recorder.component("health")],
+            informers=[recorder.component("pods", ready_after_s=1.0)],
+            lease=[recorder.component("elector", ready_after_s=after_s, finishes_in_s=0.0)],
+            controllers=[controller],
+        )
+    )
+
+
+@pytest.mark.looptime
+async def test_a_standby_has_warm_caches_and_is_ready_but_starts_no_controller(
+    recorder: Recorder,
+) -> None:
+    manager = elected(recorder, after_s=1e6, controller=recorder.component("broker"))
+    assert tuple(manager.unready()) == ("pods",)
+    unready: list[object] = []
+    asyncio.get_running_loop().call_later(500, lambda: unready.extend(manager.unready()))
+    assert await stopped_after(manager, 1000.0) == 0
+    assert unready == []
+    assert recorder.seen[:4] == ["health starts", "pods starts", "pods ready", "elector starts"]
+    assert recorder.seen[4:] == ["elector finished", "pods cancelled", "health cancelled"]
+
+
+@pytest.mark.looptime
+async def test_a_leader_gives_the_lease_back_at_once_when_its_controllers_have_ended(
+    recorder: Recorder,
+) -> None:
+    busy = recorder.component("broker", finishes_in_s=20.0)
+    assert await stopped_after(elected(recorder, after_s=5.0, controller=busy), 100.0) == 0
+    assert recorder.seen[5:8] == ["broker starts", "broker cancelled", "elector finished"]
+    assert now() == pytest.approx(100.0 + HANDOVER_S)
+
+
+@pytest.mark.looptime
+async def test_the_lease_is_not_given_back_while_a_controller_does_not_end(
+    recorder: Recorder,
+) -> None:
+    async def cling() -> None:
+        while now() < 200.0:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(200.0 - now())
+
+    manager = elected(recorder, after_s=5.0, controller=Component("broker", cling))
+    assert await stopped_after(manager, 100.0) == 0
+    assert recorder.seen[5:] == ["elector cancelled", "pods cancelled", "health cancelled"]
 
 
 @pytest.mark.looptime

@@ -104,3 +104,13 @@ def test_a_request_without_an_answer_is_an_error_by_name() -> None:
     for code in ("200", "<error>"):
         labels = {"code": code, "method": "GET", "host": "10.0.0.1:443"}
         assert metrics.registry.get_sample_value("rest_client_requests_total", labels) == 1
+
+
+def test_who_leads_is_read_at_each_scrape_and_without_an_election_nothing_is_shown() -> None:
+    metrics, leads = Metrics(), [False]
+    name = {"name": "rocketmq-operator"}
+    assert metrics.registry.get_sample_value("leader_election_master_status", name) is None
+    metrics.observe_leader("rocketmq-operator", lambda: leads[-1])
+    assert metrics.registry.get_sample_value("leader_election_master_status", name) == 0.0
+    leads.append(True)
+    assert metrics.registry.get_sample_value("leader_election_master_status", name) == 1.0

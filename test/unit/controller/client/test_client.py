@@ -279,3 +279,24 @@ async def test_every_request_is_observed_once_with_its_status() -> None:
         ("GET", 200),
         ("GET", 429),
     ]
+
+
+async def test_a_guard_is_asked_before_each_write_and_a_refused_write_is_not_sent() -> None:
+    transport = ScriptedTransport(POD, page("a"))
+
+    def refuse() -> None:
+        raise ConflictError("somebody else leads")
+
+    kube = KubeClient(transport, field_manager="operator", before_write=refuse)
+    await kube.get(REF)
+    await pages(kube)
+    for write in (
+        kube.apply(PODS, MANIFEST),
+        kube.create(PODS, MANIFEST),
+        kube.annotate(REF, uid="1", annotations={}),
+        kube.delete(REF, uid="1"),
+        kube.evict(REF, uid="1"),
+    ):
+        with pytest.raises(ConflictError, match="somebody else leads"):
+            await write
+    assert [request.method for request in transport.requests] == ["GET", "GET"]
