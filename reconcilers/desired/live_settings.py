@@ -5,7 +5,6 @@ A change of any other key has to restart the broker, so it is in the hash of its
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -36,9 +35,10 @@ def live_settings(cr: Broker, common_config: str | None) -> dict[str, str]:
     given = {key: value for key, value in cr.spec.config.items() if key in LIVE_DEFAULTS}
     if cr.spec.volumes and common_config is None:
         return given
-    from_file: Mapping[str, str] = {}
-    with contextlib.suppress(PropertiesError):
+    try:
         from_file = parsed(common_config or "")
+    except PropertiesError:
+        return given
     wanted = {key: from_file.get(key, value) for key, value in LIVE_DEFAULTS.items()} | given
     ignored = ignored_config_keys(cr, wanted)
     return {key: value for key, value in wanted.items() if key not in ignored}
