@@ -123,6 +123,9 @@ def add_up_to_date_condition(
         conditions.keep(reasons.UP_TO_DATE)
         return
     decision = progress.decision
+    if not decision.outdated and not decision.known:
+        conditions.add(reasons.UP_TO_DATE, "Unknown", reasons.NOT_DECIDED, step_words(progress))
+        return
     if not decision.outdated:
         conditions.add(
             reasons.UP_TO_DATE, "True", reasons.ALL_CURRENT, "a restart would change no pod"

@@ -4,12 +4,13 @@ Groups are worked on one after the other (`maxUnavailableGroups` at a time), in 
 and then the master, one broker at a time. Before a master stops its replicas have all that it has
 and its producers were sent to other groups; the next broker's turn comes when this one serves, is
 registered with every name server and has caught up. A broker that serves nobody goes first. One
-that does not come back stops everything but itself.
+that does not come back stops everything but itself. While other groups take no writes, none stops,
+and one whose producers were sent away gets them back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -17,11 +18,19 @@ import msgspec
 
 from reconcilers.api.broker import Broker
 from reconcilers.desired import names
-from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServerProblem, Silence
-from reconcilers.steps.decision import Decision, Phase, RemoveReplica, Restart, Step
+from reconcilers.facts import BrokerAnswer, BrokerFacts, Silence
+from reconcilers.steps.decision import Decision, MoveWrites, Phase, RemoveReplica, Restart, Step
 from reconcilers.steps.members import MemberState, is_hung, member_states
+from reconcilers.steps.obstacles import (
+    behind,
+    failing_template,
+    loss,
+    obstacle,
+    unconnected,
+    unknown_template,
+)
 from reconcilers.steps.settings import ROLE, pushes
-from reconcilers.steps.writes import WRITE, permission_of, quieting, restoring
+from reconcilers.steps.writes import Elsewhere, quieting, restoring, writes_elsewhere
 
 IDLE_S = 60.0
 """How often brokers are asked when nothing is on its way."""
@@ -31,11 +40,6 @@ BUSY_S = 5.0
 
 CAUGHT_UP_SOON_BYTES = 1 << 20
 """A replica this near to its master is at its end in a moment: producers may be sent away."""
-
-
-RECONNECTED_S = 45.0
-"""After its master's start a replica that does not tell (4.9) is connected: the JVM keeps the old
-address of a name for 30 s, and the replica tries every 5 s (dossier 4.4)."""
 
 _MASTER_AND_REPLICA = 2
 
@@ -49,8 +53,10 @@ class _Turn(msgspec.Struct, frozen=True, kw_only=True):
     again_after_s: float = BUSY_S
     held: bool = False
     """Somebody has to act."""
-    begins: bool = False
-    """It takes something from a group of which nothing is missing yet."""
+    takes: bool = False
+    """It takes something from a group of which nothing is missing."""
+    engaged: bool = True
+    """The group is not whole, or in the middle of its turn: it counts for maxUnavailableGroups."""
 
 
 class _Cluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,19 +72,25 @@ class _Cluster(msgspec.Struct, frozen=True, kw_only=True):
 def decide(cr: Broker, facts: BrokerFacts, now: datetime) -> Decision:
     """The next steps. `cr` has no problems, and its children are written."""
     states = member_states(cr, facts)
-    outdated = {state.name: state.outdated for state in states if state.outdated}
-    lags = {state.name: state.lag for state in states if state.lag is not None}
+    wanted = tuple(state for state in states if not state.surplus)
+    unknown = unknown_template(wanted)
+    seen = Decision(
+        phase="current",
+        outdated={state.name: state.outdated for state in states if state.outdated},
+        known=not unknown,
+        lags={state.name: state.lag for state in states if state.lag is not None},
+    )
     if is_paused(cr):
         message = f"nothing is changed while the annotation {names.PAUSED} is true"
-        return Decision(phase="paused", message=message, outdated=outdated, lags=lags)
-    wanted = tuple(state for state in states if not state.surplus)
-    cluster = _Cluster(cr=cr, states=wanted, obstacle=_obstacle(wanted, facts), now=now)
+        return msgspec.structs.replace(seen, phase="paused", message=message)
+    cluster = _Cluster(cr=cr, states=wanted, obstacle=obstacle(wanted, facts), now=now)
     turns = _within_budget(cr, tuple(_turns(cluster)))
     if not turns:
         turns = tuple(_removals(states, cluster))
-    decision = _decision(turns, outdated, lags)
+    if not turns and unknown:
+        turns = (_Turn(message=f"waits: {unknown}"),)
     told = tuple(pushes(cr, facts, states))
-    return msgspec.structs.replace(decision, steps=(*told, *decision.steps))
+    return _decision(seen, turns, told)
 
 
 def is_paused(cr: Broker) -> bool:
@@ -86,9 +98,7 @@ def is_paused(cr: Broker) -> bool:
     return cr.metadata.annotations.get(names.PAUSED) == "true"
 
 
-def _decision(
-    turns: Sequence[_Turn], outdated: Mapping[str, str], lags: Mapping[str, int]
-) -> Decision:
+def _decision(seen: Decision, turns: Sequence[_Turn], told: tuple[Step, ...]) -> Decision:
     steps = tuple(turn.step for turn in turns if turn.step is not None)
     phase: Phase = "current"
     if steps:
@@ -97,13 +107,12 @@ def _decision(
         phase = "held"
     elif turns:
         phase = "waiting"
-    return Decision(
+    return msgspec.structs.replace(
+        seen,
         phase=phase,
         message="; ".join(dict.fromkeys(turn.message for turn in turns if turn.message)),
-        steps=steps,
-        outdated=outdated,
+        steps=(*told, *steps),
         waiting={turn.pod: turn.message for turn in turns if turn.pod and turn.step is None},
-        lags=lags,
         again_after_s=min((turn.again_after_s for turn in turns), default=IDLE_S),
     )
 
@@ -113,35 +122,43 @@ def _turns(cluster: _Cluster) -> Iterator[_Turn]:
     groups = [
         tuple(found) for _, found in groupby(cluster.states, key=lambda one: one.member.group)
     ]
-    groups.sort(key=lambda group: not _disturbed(group))
-    for group in groups:
+    for group in sorted(groups, key=_place):
         turn = _turn(group, cluster)
         if turn is not None:
             yield turn
 
 
-def _disturbed(group: Iterable[MemberState]) -> bool:
-    return any(state.down or state.note for state in group)
+def _place(group: Sequence[MemberState]) -> tuple[bool, bool]:
+    """Groups of which something is missing come first: they cannot wait. Then those that began."""
+    return not any(state.down for state in group), not any(state.note for state in group)
 
 
 def _within_budget(cr: Broker, turns: tuple[_Turn, ...]) -> tuple[_Turn, ...]:
-    """The turns with those beginnings taken back that would disturb too many groups at once."""
-    allowed = cr.spec.max_unavailable_groups - sum(not turn.begins for turn in turns)
+    """The turns with those steps taken back that would disturb too many groups at once.
+
+    Producers leave one group after the other: two would send them to each other.
+    """
+    used, moving = 0, False
     kept: list[_Turn] = []
     for turn in turns:
-        if turn.begins and turn.step is not None:
-            allowed -= 1
-            if allowed < 0:
-                message = f"the turn of {turn.pod} comes after that of the groups before it"
-                kept.append(_Turn(pod=turn.pod, message=message))
-                continue
-        kept.append(turn)
+        full = used >= cr.spec.max_unavailable_groups
+        is_move = isinstance(turn.step, MoveWrites)
+        if turn.takes and turn.step is not None and (full or (is_move and moving)):
+            message = f"the turn of {turn.pod} comes after that of the groups before it"
+            kept.append(_Turn(pod=turn.pod, message=message, engaged=turn.engaged))
+        else:
+            kept.append(turn)
+            moving = moving or is_move
+        used += kept[-1].engaged or kept[-1].step is not None
     return tuple(kept)
 
 
 def _turn(group: tuple[MemberState, ...], cluster: _Cluster) -> _Turn | None:
     outdated = [state for state in group if state.outdated]
     down = [state for state in group if state.down]
+    given_back = _give_back(group, cluster)
+    if given_back is not None:
+        return given_back
     if not outdated:
         return _after_restarts(group, down, cluster.now)
     if not cluster.cr.spec.allow_restart:
@@ -154,6 +171,22 @@ def _turn(group: tuple[MemberState, ...], cluster: _Cluster) -> _Turn | None:
         return _Turn(pod=down[0].name, message=f"waits: {down[0].down}", held=down[0].stuck)
     # Replicas come first: the master's broker id is the lowest.
     return _restart_serving(outdated[-1], group, cluster)
+
+
+def _give_back(group: Sequence[MemberState], cluster: _Cluster) -> _Turn | None:
+    """Producers have nowhere to go any more: whatever this group waits for, it takes them back."""
+    master = group[0]
+    step = restoring(master)
+    if step is None or _elsewhere(group, cluster) not in ("later", "no"):
+        return None
+    message = f"no other group takes writes now, so producers may use {master.name} again"
+    return _Turn(pod=master.name, step=step, message=message)
+
+
+def _elsewhere(group: Sequence[MemberState], cluster: _Cluster) -> Elsewhere:
+    if cluster.cr.spec.cluster_per_group:
+        return "no"
+    return writes_elsewhere(group[0], cluster.states)
 
 
 def _is_broken(state: MemberState, down: Sequence[MemberState], now: datetime) -> bool:
@@ -176,11 +209,11 @@ def _after_restarts(
     if down:
         return _Turn(pod=down[0].name, message=f"waits: {down[0].down}", held=down[0].stuck)
     restore = restoring(master)
-    behind = _unconnected(master, group[1:], now) or _behind(
+    late = unconnected(master, group[1:], now) or behind(
         group[1:], CAUGHT_UP_SOON_BYTES if restore is None else 0
     )
-    if behind:
-        return _Turn(pod=behind[0], message=behind[1])
+    if late:
+        return _Turn(pod=late[0], message=late[1])
     if restore is None:
         return None
     return _Turn(pod=master.name, step=restore, message=f"producers may use {master.name} again")
@@ -189,66 +222,65 @@ def _after_restarts(
 def _not_allowed(outdated: Sequence[MemberState]) -> _Turn:
     pods = ", ".join(state.name for state in outdated)
     message = f"spec.allowRestart is false, and only a restart brings {pods} up to date"
-    return _Turn(pod=outdated[0].name, message=message, held=True, begins=True)
+    return _Turn(pod=outdated[0].name, message=message, held=True, engaged=False)
 
 
 def _restart_broken(state: MemberState, group: Sequence[MemberState], cluster: _Cluster) -> _Turn:
-    stuck = [one for one in cluster.states if one.stuck and not one.outdated]
-    if stuck:
-        message = f"waits for {stuck[0].name}, which has the newest template already and fails: "
-        return _Turn(pod=state.name, message=message + stuck[0].down, held=True)
-    loss = _loss(state, group, cluster)
-    if loss:
-        return _Turn(pod=state.name, message=loss, held=True)
+    # It would fail as well with the newest template.
+    obstacle = failing_template(cluster.states) or loss(state, group, cluster.cr)
+    if obstacle:
+        return _Turn(pod=state.name, message=f"waits: {obstacle}", held=True)
     return _Turn(pod=state.name, step=_restart(state, evict=False), message=_restarting(state))
 
 
 def _restart_serving(state: MemberState, group: Sequence[MemberState], cluster: _Cluster) -> _Turn:
     """The way to the restart of a broker that serves; nothing of its group is down."""
-    obstacle = cluster.obstacle or _loss(state, group, cluster)
-    begins = not _disturbed(group)
-    if obstacle:
-        held = not cluster.obstacle
-        return _Turn(pod=state.name, message=f"waits: {obstacle}", held=held, begins=True)
     master, replicas = group[0], group[1:]
-    near = _behind(replicas, CAUGHT_UP_SOON_BYTES) if state is master else None
-    if near:
-        return _Turn(pod=near[0], message=near[1], begins=begins)
-    if _needs_quiet(state, group) and _others_take_writes(state, cluster):
-        quiet = quieting(master, cluster.cr.spec.route_refresh_seconds, cluster.now)
-        if quiet is not None:
-            return _Turn(
-                pod=state.name,
-                step=quiet.step,
-                message=quiet.message,
-                again_after_s=quiet.again_after_s,
-                begins=begins,
-            )
-    behind = _behind(replicas, 0) if state is master else None
-    if behind:
-        return _Turn(pod=behind[0], message=behind[1], begins=begins)
+    engaged = master.note is not None
+    lost = loss(state, group, cluster.cr)
+    if cluster.obstacle or lost:
+        message = f"waits: {cluster.obstacle or lost}"
+        held = not cluster.obstacle
+        return _Turn(pod=state.name, message=message, held=held, engaged=engaged)
+    late = behind(replicas, CAUGHT_UP_SOON_BYTES) if state is master else None
+    if late:
+        return _Turn(pod=late[0], message=late[1])
     message = _restarting(state)
-    if state is master and not _others_take_writes(state, cluster):
-        message += "; writes to its group pause meanwhile, for no other group can take them"
-    return _Turn(pod=state.name, step=_restart(state, evict=True), message=message, begins=begins)
+    if _needs_quiet(state, group):
+        elsewhere = _elsewhere(group, cluster)
+        turn = _quiet_turn(state, master, elsewhere, cluster)
+        if turn is not None:
+            return turn
+        if elsewhere == "no":
+            message += "; writes to its group pause meanwhile, for no other group can take them"
+    late = behind(replicas, 0) if state is master else None
+    if late:
+        return _Turn(pod=late[0], message=late[1])
+    step = _restart(state, evict=True)
+    return _Turn(pod=state.name, step=step, message=message, takes=True, engaged=engaged)
 
 
-def _unconnected(
-    master: MemberState, replicas: Sequence[MemberState], now: datetime
-) -> tuple[str, str] | None:
-    """The master that its replicas have not found again since it started, and the words for it."""
-    answer = master.answer
-    if not replicas or not isinstance(answer, BrokerAnswer):
+def _quiet_turn(
+    state: MemberState, master: MemberState, elsewhere: Elsewhere, cluster: _Cluster
+) -> _Turn | None:
+    """What is done or waited for until no producer notices that `state` stops; None: none does."""
+    engaged = master.note is not None
+    if elsewhere == "no":
         return None
-    if answer.replicas_connected is not None:
-        missing = len(replicas) - answer.replicas_connected
-    else:
-        missing = (
-            len(replicas) if now.timestamp() - answer.boot_time_ms / 1000 < RECONNECTED_S else 0
-        )
-    if missing <= 0:
+    if elsewhere != "yes":
+        message = f"waits: no other group is known to take the writes of {master.name} now"
+        return _Turn(pod=state.name, message=message, engaged=engaged)
+    quiet = quieting(master, cluster.cr.spec.route_refresh_seconds, cluster.now)
+    if quiet is None:
         return None
-    return master.name, f"waits: {missing} replicas have not connected to {master.name} yet"
+    return _Turn(
+        pod=state.name,
+        step=quiet.step,
+        message=quiet.message,
+        again_after_s=quiet.again_after_s,
+        takes=True,
+        engaged=engaged,
+    )
 
 
 def _restart(state: MemberState, *, evict: bool) -> Restart:
@@ -258,16 +290,6 @@ def _restart(state: MemberState, *, evict: bool) -> Restart:
 
 def _restarting(state: MemberState) -> str:
     return f"restarting {state.name}: {state.outdated}"
-
-
-def _behind(replicas: Iterable[MemberState], allowed: int) -> tuple[str, str] | None:
-    """The first replica that is further behind its master than allowed, and the words for it."""
-    for state in replicas:
-        if state.lag is None:
-            return state.name, f"waits: it is not known how far {state.name} is behind its master"
-        if state.lag > allowed:
-            return state.name, f"waits: {state.name} is {state.lag} bytes behind its master"
-    return None
 
 
 def _needs_quiet(state: MemberState, group: Sequence[MemberState]) -> bool:
@@ -280,65 +302,6 @@ def _needs_quiet(state: MemberState, group: Sequence[MemberState]) -> bool:
     answer = group[0].answer
     sync = isinstance(answer, BrokerAnswer) and answer.settings.get(ROLE) == "SYNC_MASTER"
     return sync and len(group) == _MASTER_AND_REPLICA
-
-
-def _others_take_writes(state: MemberState, cluster: _Cluster) -> bool:
-    """Whether producers can go to another group of the same RocketMQ cluster."""
-    if cluster.cr.spec.cluster_per_group:
-        return False
-    return any(
-        other.member.is_master
-        and other.member.group != state.member.group
-        and not other.down
-        and isinstance(other.answer, BrokerAnswer)
-        and bool(permission_of(other.answer) & WRITE)
-        for other in cluster.states
-    )
-
-
-def _loss(state: MemberState, group: Sequence[MemberState], cluster: _Cluster) -> str:
-    """What a restart would lose; empty: nothing, or the user has agreed to it."""
-    cr = cluster.cr
-    if cr.spec.storage_mode != "EmptyDir" or not state.member.is_master or state.never_ran:
-        return ""
-    if cr.metadata.annotations.get(names.ALLOW_DATA_LOSS) == "true" and len(group) == 1:
-        return ""
-    if len(group) > 1:
-        return (
-            f"storageMode EmptyDir: a restart of {state.name} would lose its messages, and its "
-            "replicas would not follow an empty master; use StorageClass for what has to last"
-        )
-    return (
-        f"storageMode EmptyDir: a restart of {state.name} would lose its messages; set the "
-        f"annotation {names.ALLOW_DATA_LOSS} to true if that does not matter"
-    )
-
-
-def _obstacle(states: Sequence[MemberState], facts: BrokerFacts) -> str:
-    """Why no broker that serves may be touched; each fact that is missing is a reason."""
-    if isinstance(facts.name_servers, NameServerProblem):
-        return facts.name_servers.message
-    for state in states:
-        if state.stateful_set is None or not state.stateful_set.revision:
-            return f"StatefulSet {state.member.stateful_set} has no current revision yet"
-    if facts.name_service_waits:
-        return f"name servers come first: {facts.name_service_waits}"
-    problems = (
-        _registration_problem(address, states, facts) for address in facts.name_servers.addresses
-    )
-    return next(filter(None, problems), "")
-
-
-def _registration_problem(address: str, states: Sequence[MemberState], facts: BrokerFacts) -> str:
-    """Why this name server is no proof that all brokers are in place; empty: it is one."""
-    known = facts.registrations.get(address, Silence("it was not asked"))
-    if isinstance(known, Silence):
-        return f"name server {address} does not answer: {known.reason}"
-    for state in states:
-        member = state.member
-        if not state.down and not known.lists(member.broker_name, member.broker_id):
-            return f"{state.name} is not registered with name server {address}"
-    return ""
 
 
 def _removals(states: Sequence[MemberState], cluster: _Cluster) -> Iterator[_Turn]:

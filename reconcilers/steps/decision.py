@@ -97,6 +97,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     outdated: Mapping[str, str] = {}
     """Pods that wait for a restart, and what it would apply."""
+    known: bool = True
+    """Whether it is known of every pod if it is outdated."""
     waiting: Mapping[str, str] = {}
     """For each pod that waits for something: for what."""
     lags: Mapping[str, int] = {}

@@ -7,7 +7,9 @@ when they look for routes again (30 s), and until then the broker still takes wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -29,6 +31,12 @@ NEVER_STILL_S = 60.0
 refresh time, and producers are gone all the same."""
 
 
+Elsewhere = Literal["yes", "unknown", "later", "no"]
+"""Whether producers of a group can go to another one: `unknown` while none that is known to take
+writes is left but one is slow to answer; `later` when another group would take them, were it not
+down or on its own turn; `no` when there is none that ever does."""
+
+
 class Quieting(msgspec.Struct, frozen=True):
     """What to do, or what to wait for, until producers are gone."""
 
@@ -41,6 +49,27 @@ def permission_of(answer: BrokerAnswer) -> int:
     """The broker's permission; one that nobody can read counts as all."""
     text = answer.settings.get(PERMISSION, "")
     return int(text) if text.isdecimal() else READ | WRITE
+
+
+def writes_elsewhere(master: MemberState, states: Iterable[MemberState]) -> Elsewhere:
+    """Whether producers of this master can go to another one of these brokers."""
+    found = {
+        _takes_writes(other)
+        for other in states
+        if other.member.is_master and other.member.group != master.member.group
+    }
+    order: tuple[Elsewhere, ...] = ("yes", "unknown", "later")
+    return next((answer for answer in order if answer in found), "no")
+
+
+def _takes_writes(other: MemberState) -> Elsewhere:
+    if other.pod is None or not other.pod.ready:
+        return "later"
+    if not isinstance(other.answer, BrokerAnswer):
+        return "unknown"
+    if permission_of(other.answer) & WRITE:
+        return "yes"
+    return "later" if other.note is not None else "no"
 
 
 def quieting(master: MemberState, refresh_s: float, now: datetime) -> Quieting | None:
