@@ -27,25 +27,39 @@ def decide(cr: NameService, facts: NameServiceFacts, now: datetime) -> Decision:
     outdated = _outdated(cr, facts)
     broken = [pod for pod in outdated if _is_broken(pod, facts, now)]
     words = {pod.metadata.name: TEMPLATE_CHANGED for pod in outdated}
+    unknown = _unknown_template(cr, facts)
     if cr.metadata.annotations.get(names.PAUSED) == "true":
         message = f"nothing is changed while the annotation {names.PAUSED} is true"
-        return Decision(phase="paused", message=message, outdated=words)
+        return Decision(phase="paused", message=message, outdated=words, known=not unknown)
     if outdated:
         return _restart(cr, facts, (broken or outdated)[0], words, broken=bool(broken))
-    waits = unsettled(cr, facts)
-    leaving = waits or leaving_waits_for(cr, facts)
-    if not leaving:
+    incomplete = next(_incomplete(wanted_pods(cr), facts), "")
+    waits = unknown or incomplete or leaving_waits_for(cr, facts)
+    if not waits:
         return Decision(phase="current", again_after_s=IDLE_S)
-    return Decision(phase="waiting", message=leaving, again_after_s=BUSY_S)
+    return Decision(
+        phase="waiting", message=f"waits: {waits}", known=not unknown, again_after_s=BUSY_S
+    )
 
 
 def unsettled(cr: NameService, facts: NameServiceFacts) -> str:
     """Why brokers should not be touched on account of this NameService; empty: it is settled."""
+    if cr.metadata.generation > cr.status.observed_generation:
+        return f"NameService {cr.metadata.name} was changed, and it is not known yet what follows"
+    unknown = _unknown_template(cr, facts)
+    if unknown:
+        return unknown
     outdated = _outdated(cr, facts)
     if outdated:
         return f"{outdated[0].metadata.name} is to be restarted"
-    wanted = dict.fromkeys(wanted_pods(cr), "")
-    return next(filter(None, _incomplete(wanted, facts)), "")
+    return next(_incomplete(wanted_pods(cr), facts), "")
+
+
+def _unknown_template(cr: NameService, facts: NameServiceFacts) -> str:
+    """Why it is not known which pods are of the newest template; empty: it is."""
+    if facts.stateful_set is None or not facts.stateful_set.revision:
+        return f"StatefulSet {cr.metadata.name} has no current revision yet"
+    return ""
 
 
 def replicas(cr: NameService, facts: NameServiceFacts) -> int:
@@ -115,7 +129,7 @@ def _restart(
     name = pod.metadata.name
     # A name server that serves nobody may go while others are missing; but only if the newest
     # template has not just proved to fail.
-    others = {one: "" for one in wanted_pods(cr) if one != name}
+    others = [one for one in wanted_pods(cr) if one != name]
     obstacle = _failing(others, facts) if broken else next(_incomplete(others, facts), "")
     if obstacle:
         held = any(
