@@ -31,7 +31,7 @@ from reconcilers.status.conditions import (
     named,
     step_words,
 )
-from reconcilers.steps.broker import CAUGHT_UP_SOON_BYTES
+from reconcilers.steps.broker import rounded_lag
 from reconcilers.steps.decision import Progress
 from reconcilers.steps.members import MemberState, member_states
 from reconcilers.steps.settings import NAME_SERVERS
@@ -142,7 +142,6 @@ def _row(cr: Broker, state: MemberState, waiting_for: str) -> BrokerRow:
     if isinstance(answer, BrokerAnswer):
         version = answer.version.removeprefix("V").replace("_", ".")
         name_servers = answer.settings.get(NAME_SERVERS, "")
-    lag = state.lag or 0
     return BrokerRow(
         name=member.pod,
         group=member.broker_name,
@@ -154,7 +153,7 @@ def _row(cr: Broker, state: MemberState, waiting_for: str) -> BrokerRow:
         reason=_reason(pod),
         version=version,
         up_to_date=pod is not None and not state.outdated,
-        lag_bytes=lag if lag >= CAUGHT_UP_SOON_BYTES else 0,
+        lag_bytes=rounded_lag(state.lag or 0),
         name_servers=name_servers,
         waiting_for=waiting_for,
     )

@@ -35,7 +35,7 @@ from reconcilers.steps.writes import Elsewhere, quieting, restoring, writes_else
 IDLE_S = 60.0
 """How often brokers are asked when nothing is on its way."""
 
-BUSY_S = 5.0
+BUSY_S = 2.0
 """How often when something is: a broker that has caught up sends no event."""
 
 CAUGHT_UP_SOON_BYTES = 1 << 20
@@ -290,6 +290,28 @@ def _restart(state: MemberState, *, evict: bool) -> Restart:
 
 def _restarting(state: MemberState) -> str:
     return f"restarting {state.name}: {state.outdated}"
+
+
+def _allowed_lag(master: MemberState) -> int:
+    """How far a replica may be behind a master that stops: not at all, if its log stands still.
+
+    Where no other group takes writes they go on to the end, and a master that stops in order has
+    all of them when it comes back.
+    """
+    answer, note = master.answer, master.note
+    still = isinstance(answer, BrokerAnswer) and note is not None and note.log_end == answer.log_end
+    return 0 if still else CAUGHT_UP_SOON_BYTES
+
+
+def lag_words(lag_bytes: int) -> str:
+    """How far a replica is behind, in steps: words that follow every message would never rest."""
+    mebibytes = rounded_lag(lag_bytes) >> 20
+    return f"{mebibytes} MiB or more" if mebibytes else "less than 1 MiB"
+
+
+def rounded_lag(lag_bytes: int) -> int:
+    """The power of two below; nothing under 1 MiB, which a replica under load always is behind."""
+    return 1 << (lag_bytes.bit_length() - 1) if lag_bytes >= CAUGHT_UP_SOON_BYTES else 0
 
 
 def _needs_quiet(state: MemberState, group: Sequence[MemberState]) -> bool:

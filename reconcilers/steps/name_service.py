@@ -19,7 +19,7 @@ from reconcilers.steps.decision import Decision, Restart
 from reconcilers.steps.members import TEMPLATE_CHANGED, is_hung
 
 IDLE_S = 60.0
-BUSY_S = 3.0
+BUSY_S = 2.0
 
 
 def decide(cr: NameService, facts: NameServiceFacts, now: datetime) -> Decision:

@@ -22,7 +22,7 @@ READ, WRITE = 4, 2
 """Bits of a permission."""
 
 STILL_S = 5.0
-"""A log that has not grown for this long stands still."""
+"""A log that has not grown for this long, or for the refresh time if that is less, is still."""
 
 LOOK_AGAIN_S = 2.0
 
@@ -102,7 +102,8 @@ def _wait(
     name: str, uid: str, note: WritesMoved, log_end: int, refresh_s: float, now: datetime
 ) -> Quieting | None:
     since = (now - note.since) / timedelta(seconds=1)
-    if since < refresh_s - STILL_S:
+    still_s = min(STILL_S, refresh_s)
+    if since < refresh_s - still_s:
         left = refresh_s - since
         return Quieting(
             None, f"producers have until {_clock(note, refresh_s)} to leave {name}", left
@@ -113,7 +114,7 @@ def _wait(
         fresh = msgspec.structs.replace(note, log_end=log_end, still_since=now)
         return Quieting(NoteWrites(name, uid, fresh), f"{name} is still written to")
     still = (now - note.still_since) / timedelta(seconds=1)
-    if since < refresh_s or still < STILL_S:
+    if since < refresh_s or still < still_s:
         return Quieting(None, f"the log of {name} has to stand still for a moment")
     return None
 

@@ -1,0 +1,418 @@
+"""Edits of clusters that run, on simulated servers: what is restarted, when, and what is not.
+
+Scenarios are those of the reliability list: 1 (operator killed), 10 (broken image), 11 (lag,
+silence), 14 (see test_storage), 21 (drift, see test_children) and 22 (name servers that know nobody).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fakes.audit_log import AuditLog
+from fakes.clusters import apply_all, broker, claims, condition, name_service, wait_ready
+from fakes.control_plane import ControlPlane
+from fakes.fault_proxy import CutMidLine, Exchange, FaultProxy, Freeze, fault_proxy
+from fakes.installation import OPERATOR
+from fakes.kubelet import Behaviour, Kubelet
+from fakes.operator_process import OperatorProcess, Operators
+from fakes.rocketmq_world import World
+from fakes.waiting import eventually, holds
+from fakes.witness import Object, Place
+from rocketmq.codes import RequestCode
+
+RESOURCES = (("NameService", "name-service"), ("Broker", "broker"))
+PODS = ("broker-0-master-0", "broker-0-replica-1-0", "broker-1-master-0", "broker-1-replica-1-0")
+ORDER = ["broker-0-replica-1-0", "broker-0-master-0", "broker-1-replica-1-0", "broker-1-master-0"]
+NEW = "apache/rocketmq:5.3.3"
+ROLL_S = 90.0
+QUIET_S = 3.0
+KILL_S = 60.0
+BYTES_PER_S = 10_000.0
+
+
+def storage(name: str) -> Object:
+    return {"storageMode": "StorageClass", "volumeClaimTemplates": claims(name)}
+
+
+def cluster(**spec: Any) -> list[Object]:
+    basics = {"size": 2, "replicaPerGroup": 1, "routeRefreshSeconds": 1}
+    return [name_service(size=2), broker(**(basics | storage("broker-storage") | spec))]
+
+
+def settled(place: Place) -> None:
+    """Wait until both are Ready by their present spec and no pod waits for a restart."""
+
+    def check() -> None:
+        for kind, name in RESOURCES:
+            found = place.get(kind, name)
+            for one in ("Ready", "UpToDate"):
+                seen = condition(found, one)
+                assert seen["observedGeneration"] == found["metadata"]["generation"], seen
+                assert seen["status"] == "True", seen
+            assert found["status"]["step"] == "", found["status"]["step"]
+
+    eventually(check, within_s=ROLL_S)
+
+
+def made(place: Place, **spec: Any) -> None:
+    apply_all(place, cluster(**spec))
+    settled(place)
+
+
+def edit(place: Place, **spec: Any) -> None:
+    place.patch("Broker", "broker", {"spec": spec})
+
+
+def waits(place: Place, words: str) -> None:
+    """Wait until the step says so."""
+
+    def check() -> None:
+        assert words in place.get("Broker", "broker")["status"]["step"]
+
+    eventually(check)
+
+
+def starts(world: World) -> dict[str, int]:
+    return {pod: world.starts(pod) for pod in PODS}
+
+
+def assert_each_restarted_once(world: World) -> None:
+    assert starts(world) == dict.fromkeys(PODS, 2)
+    assert world.max_down("broker-0", since=0) <= 1
+    assert all(world.lost_bytes(group) == 0 for group in ("broker-0", "broker-1"))
+
+
+@pytest.fixture
+def loaded(world: World, place: Place, operator: OperatorProcess) -> World:
+    """A cluster under load; outages before it was complete do not count."""
+    made(place)
+    for group in ("broker-0", "broker-1"):
+        world.load(group, BYTES_PER_S)
+    return world
+
+
+def test_replicas_go_before_their_masters_and_one_broker_at_a_time(
+    loaded: World, place: Place
+) -> None:
+    since = loaded.now()
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    settled(place)
+    assert starts(loaded) == dict.fromkeys(PODS, 2)
+    restarts = [one.pod for one in loaded.outages(since=since)]
+    assert restarts == ORDER
+    assert loaded.max_down(since=since) == 1
+    for group in ("broker-0", "broker-1"):
+        assert loaded.lost_bytes(group) == 0
+        assert loaded.producer(group).failed == 0, "a master stopped while it was written to"
+    permissions = {loaded.broker(pod).settings["brokerPermission"] for pod in PODS}
+    assert permissions == {"6"}
+    reasons = [one["reason"] for one in place.list("Event") if one["regarding"]["name"] == "broker"]
+    assert {"RestartingPod", "WritesMoved"} <= set(reasons)
+
+
+def test_an_annotation_and_the_same_spec_again_restart_nothing_and_write_nothing(
+    loaded: World, place: Place, audit: AuditLog
+) -> None:
+    before = starts(loaded)
+    audit.settled(user=OPERATOR, namespace=place.name)
+    mark = audit.mark()
+    place.patch("Broker", "broker", {"metadata": {"annotations": {"team": "payments"}}})
+    apply_all(place, cluster())
+    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    writes = audit.writes(mark, user=OPERATOR, namespace=place.name)
+    assert [str(one) for one in writes] == []
+
+
+def _assert_equal(now: object, before: object) -> None:
+    assert now == before
+
+
+def test_a_setting_that_works_at_once_is_told_to_every_broker(loaded: World, place: Place) -> None:
+    before = starts(loaded)
+    edit(place, config={"fileReservedTime": "48"})
+
+    def told() -> None:
+        assert {loaded.broker(pod).settings["fileReservedTime"] for pod in PODS} == {"48"}
+
+    eventually(told)
+    settled(place)
+    assert starts(loaded) == before
+
+
+def test_without_leave_to_restart_nothing_is_restarted_and_it_is_said_what_waits(
+    loaded: World, place: Place
+) -> None:
+    before = starts(loaded)
+    edit(place, allowRestart=False, config={"defaultTopicQueueNums": "6"})
+
+    def told() -> None:
+        seen = condition(place.get("Broker", "broker"), "UpToDate")
+        assert (seen["status"], seen["reason"]) == ("False", "RestartNotAllowed"), seen
+        assert all(pod in seen["message"] for pod in PODS)
+
+    eventually(told)
+    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    edit(place, allowRestart=True)
+    settled(place)
+    assert starts(loaded) == dict.fromkeys(PODS, 2)
+
+
+def test_a_paused_resource_is_left_alone(loaded: World, place: Place) -> None:
+    before = starts(loaded)
+    paused = "rocketmq.apache.org/paused"
+    place.patch("Broker", "broker", {"metadata": {"annotations": {paused: "true"}}})
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    waits(place, paused)
+    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    place.patch("Broker", "broker", {"metadata": {"annotations": {paused: None}}})
+    settled(place)
+    assert starts(loaded) == dict.fromkeys(PODS, 2)
+
+
+def test_a_broken_image_stops_after_one_pod_and_a_corrected_one_heals(
+    loaded: World, place: Place, kubelet: Kubelet
+) -> None:
+    kubelet.behave(place.name, ORDER[0], Behaviour(mood="no-image"))
+    edit(place, brokerImage="apache/rocketmq:5.3.9")
+
+    def told() -> None:
+        seen = condition(place.get("Broker", "broker"), "Degraded")
+        assert (seen["status"], seen["reason"]) == ("True", "ImageNotPulled"), seen
+
+    eventually(told)
+    others = [pod for pod in PODS if pod != ORDER[0]]
+    holds(lambda: _assert_equal([loaded.starts(pod) for pod in others], [1, 1, 1]), for_s=QUIET_S)
+    kubelet.behave(place.name, ORDER[0], Behaviour())
+    edit(place, brokerImage=NEW)
+    settled(place)
+    assert [loaded.starts(pod) for pod in others] == [1, 1, 1], "they had this image all the time"
+
+
+def test_a_replica_that_lags_keeps_its_master_running(loaded: World, place: Place) -> None:
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    loaded.fault("broker-0-replica-1-0", replicates=False)
+    loaded.load("broker-0", 100 * BYTES_PER_S)
+    waits(place, "bytes behind its master")
+    holds(lambda: _assert_equal(loaded.starts("broker-0-master-0"), 1), for_s=QUIET_S)
+    rows = place.get("Broker", "broker")["status"]["brokers"]
+    assert any(row["waitingFor"] for row in rows)
+    loaded.load("broker-0", BYTES_PER_S)
+    loaded.heal()
+    settled(place)
+    assert starts(loaded) == dict.fromkeys(PODS, 2)
+
+
+@pytest.mark.parametrize("fault", [{"hung": True}, {"blank": True}], ids=["silent", "knows nobody"])
+def test_a_name_server_that_is_no_proof_closes_the_gate(
+    fault: dict[str, bool], loaded: World, place: Place
+) -> None:
+    before = starts(loaded)
+    loaded.fault("name-service-1", **fault)
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    waits(place, "name-service-1")
+    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    told = {loaded.broker(pod).settings["namesrvAddr"] for pod in PODS}
+    assert all(len(one.split(";")) == 2 for one in told), "nobody is told a partial list"
+    loaded.heal()
+    settled(place)
+    assert starts(loaded) == dict.fromkeys(PODS, 2)
+
+
+def test_a_broker_that_hangs_keeps_the_others_running(loaded: World, place: Place) -> None:
+    loaded.fault("broker-1-master-0", hung=True)
+    waits(place, "broker-1-master-0")
+    before = starts(loaded)
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    loaded.heal()
+    settled(place)
+    assert starts(loaded) == dict.fromkeys(PODS, 2)
+
+
+def test_an_image_upgrade_begins_with_the_name_servers(
+    world: World, place: Place, operator: OperatorProcess
+) -> None:
+    old = "apache/rocketmq:4.9.7"
+    apply_all(
+        place,
+        [
+            name_service(size=2, nameServiceImage=old),
+            broker(
+                size=1,
+                replicaPerGroup=1,
+                brokerImage=old,
+                routeRefreshSeconds=0,
+                **storage("broker-storage"),
+            ),
+        ],
+    )
+    wait_ready(place, *RESOURCES)
+    since = world.now()
+    edit(place, brokerImage=NEW)
+    place.patch("NameService", "name-service", {"spec": {"nameServiceImage": NEW}})
+    settled(place)
+    begun = [one.pod for one in world.events() if one.what == "started" and one.at >= since]
+    assert begun == [
+        "name-service-1",
+        "name-service-0",
+        "broker-0-replica-1-0",
+        "broker-0-master-0",
+    ]
+
+
+def test_name_servers_come_and_go_and_no_broker_restarts(loaded: World, place: Place) -> None:
+    before = starts(loaded)
+    place.patch("NameService", "name-service", {"spec": {"size": 3}})
+
+    def counted(count: int) -> Callable[[], None]:
+        def check() -> None:
+            status = place.get("NameService", "name-service")["status"]
+            assert len(status["nameServers"]) == status["replicas"] == count, status
+
+        return check
+
+    eventually(counted(3))
+    assert all(len(loaded.broker(pod).name_servers) == 3 for pod in PODS)
+    place.patch("NameService", "name-service", {"spec": {"size": 1}})
+    eventually(counted(1))
+    assert all(len(loaded.broker(pod).name_servers) == 1 for pod in PODS)
+    settled(place)
+    assert starts(loaded) == before
+    assert loaded.producer("broker-0").failed == 0
+
+
+def test_before_4_9_4_brokers_restart_one_by_one_to_learn_a_name_server(
+    world: World, place: Place, operator: OperatorProcess
+) -> None:
+    made(place, brokerImage="apache/rocketmq:4.9.2", size=1, replicaPerGroup=0)
+    since = world.now()
+    place.patch("NameService", "name-service", {"spec": {"size": 3}})
+
+    def learnt() -> None:
+        assert len(world.broker("broker-0-master-0").name_servers) == 3
+
+    eventually(learnt, within_s=ROLL_S)
+    assert [one.pod for one in world.outages(since=since)] == ["broker-0-master-0"]
+
+
+def test_replicas_are_added_and_removed_without_a_restart_of_the_master(
+    world: World, place: Place, operator: OperatorProcess
+) -> None:
+    made(place, replicaPerGroup=0, replicationMode="ASYNC")
+    for count in (1, 0):
+        edit(place, replicaPerGroup=count)
+
+        def there(count: int = count) -> None:
+            pods = {pod for pod in place.names("Pod") if "replica" in pod}
+            assert len(pods) == 2 * count, pods
+
+        eventually(there, within_s=ROLL_S)
+        settled(place)
+    assert [world.starts(pod) for pod in PODS if "master" in pod] == [1, 1]
+
+
+def test_no_messages_are_thrown_away_with_an_empty_dir_unless_the_user_agrees(
+    world: World, place: Place, operator: OperatorProcess
+) -> None:
+    spec = {"size": 1, "replicaPerGroup": 0, "storageMode": "EmptyDir", "volumeClaimTemplates": []}
+    made(place, **spec)
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    waits(place, "would lose its messages")
+    holds(lambda: _assert_equal(world.starts(PODS[0]), 1), for_s=QUIET_S)
+    agreed = {"rocketmq.apache.org/allow-data-loss": "true"}
+    place.patch("Broker", "broker", {"metadata": {"annotations": agreed}})
+    settled(place)
+    assert world.starts(PODS[0]) == 2
+
+
+@pytest.fixture
+def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
+    with fault_proxy(control_plane.server, control_plane.authority) as running:
+        yield running
+
+
+WRITES = frozenset({"create", "update", "patch", "delete"})
+ALL = os.environ.get("ROCKETMQ_EVERY_CALL", "") not in ("", "0")
+KILLED_AT = range(1, 31) if ALL else (2, 5, 9, 14)
+"""Writes of a roll, Events apart; `make soak` takes them all."""
+
+
+class Killer:
+    """Kills an operator at its n-th write from now, before or after the server has done it."""
+
+    def __init__(
+        self, proxy: FaultProxy, operator: OperatorProcess, number: int, *, done: bool
+    ) -> None:
+        self._operator = operator
+        self._left = number
+        self.killed = threading.Event()
+        proxy.inject(CutMidLine() if done else Freeze(), self._matches)
+
+    def _matches(self, exchange: Exchange) -> bool:
+        if exchange.verb not in WRITES or "/events" in exchange.path or self.killed.is_set():
+            return False
+        self._left -= 1
+        if self._left:
+            return False
+        self._operator.kill()
+        self.killed.set()
+        return True
+
+
+@pytest.mark.allows_errors
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", KILLED_AT)
+def test_an_operator_killed_at_any_write_of_a_roll_is_continued(
+    number: int,
+    done: bool,
+    world: World,
+    place: Place,
+    operators: Operators,
+    proxy: FaultProxy,
+) -> None:
+    first = operators.start(server=proxy.url)
+    made(place)
+    since = world.now()
+    killer = Killer(proxy, first, number, done=done)
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    if killer.killed.wait(KILL_S):
+        operators.start()
+    else:
+        assert ALL, "a roll has more writes than that"
+    settled(place)
+    assert starts(world) == dict.fromkeys(PODS, 2)
+    assert world.max_down(since=since) == 1
+    assert {world.broker(pod).settings["brokerPermission"] for pod in PODS} == {"6"}
+
+
+@pytest.mark.allows_errors
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_operator_killed_at_any_change_of_a_broker_is_continued(
+    number: int,
+    done: bool,
+    world: World,
+    place: Place,
+    operators: Operators,
+) -> None:
+    first = operators.start()
+    made(place)
+    since, killed = world.now(), threading.Event()
+
+    def kill() -> None:
+        first.kill()
+        killed.set()
+
+    world.at_call(number, kill, effect=done, codes={RequestCode.UPDATE_BROKER_CONFIG})
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    assert killed.wait(KILL_S)
+    operators.start()
+    settled(place)
+    assert starts(world) == dict.fromkeys(PODS, 2)
+    assert world.max_down(since=since) == 1
+    assert {world.broker(pod).settings["brokerPermission"] for pod in PODS} == {"6"}
