@@ -9,10 +9,12 @@ import pytest
 
 from e2e.cluster import RealCluster
 from e2e.deployed_operator import Operator
-from e2e.load import Setting, start_load
+from e2e.load import Load, Setting, start_load
 from e2e.resources import BROKER, NAME_SERVICE, apply, changed, name_servers, sample
 from e2e.resources import with_little_memory as small
-from e2e.waiting import is_ready, wait_ready, within
+from e2e.versions import OLD
+from e2e.waiting import wait_ready, within
+from fakes.load_journal import Ack
 from fakes.load_verdict import Verdict
 from fakes.pod_watch import Restarts
 from fakes.waiting import pause
@@ -23,6 +25,9 @@ MASTER = "broker-0-master-0"
 LOAD_S = 20.0
 RATE = 50
 RESTART_S = 240.0
+RESUME_S = 120.0
+"""Clients resolve a broker's name anew after the 30 s for which the JVM keeps an answer."""
+DRAIN_S = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -48,44 +53,60 @@ def _told(capsys: pytest.CaptureFixture[str], verdict: Verdict) -> None:
         sys.stdout.write(f"\n{verdict}\n")
 
 
-@pytest.mark.parametrize("ordered", [False, True], ids=["any-queue", "ordered"])
 def test_a_cluster_that_nobody_touches_loses_nothing(
-    place: Place, ready: None, capsys: pytest.CaptureFixture[str], ordered: bool
+    place: Place, ready: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    setting = Setting(topic=f"quiet-{ordered}", rate=RATE, ordered=ordered)
-    with start_load(place, name_servers(place), setting) as load:
+    """Two loads at once, one by the library of 4.9, whose messages have an order."""
+    anyhow = Setting(topic="anyhow", rate=RATE)
+    in_order = Setting(topic="in-order", rate=RATE, ordered=True, version=OLD)
+    with (
+        start_load(place, name_servers(place), anyhow, pod="anyhow") as one,
+        start_load(place, name_servers(place), in_order, pod="in-order") as other,
+    ):
         pause(LOAD_S)
-        verdict = load.stop()
-    _told(capsys, verdict)
-    assert verdict.lost == verdict.erased == verdict.lost_unconfirmed == frozenset()
-    assert (verdict.failed, verdict.duplicates, verdict.reordered) == (0, 0, 0), verdict
-    assert verdict.acked == verdict.sent == verdict.received
-    assert LOAD_S * RATE / 2 < verdict.acked < verdict.duration_s * RATE * 1.1
-    assert verdict.acked_by_broker.keys() == {"broker-0"}
+        verdicts = one.stop(), other.stop()
+    for verdict in verdicts:
+        _told(capsys, verdict)
+        assert verdict.lost == verdict.erased == verdict.lost_unconfirmed == frozenset()
+        assert verdict.reordered == 0
+        # A broker that waits for the processor answers "busy", and the library may send again.
+        assert verdict.failed + verdict.duplicates < verdict.sent / 10
+        assert verdict.acked == verdict.sent - verdict.failed <= verdict.received
+        assert LOAD_S * RATE / 2 < verdict.acked < verdict.duration_s * RATE * 1.1
+        assert verdict.acked_by_broker.keys() == {"broker-0"}
 
 
 def test_a_broker_that_comes_back_without_its_disk_is_convicted(
     cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Restarts(cluster.kubeconfig, place.name) as restarts:
-        with start_load(place, name_servers(place), Setting(topic="wiped", rate=RATE)) as load:
-            before = place.get("Pod", MASTER)["metadata"]["uid"]
-            place.delete("Pod", MASTER)
+    setting = Setting(topic="wiped", rate=RATE)
+    with (
+        Restarts(cluster.kubeconfig, place.name) as restarts,
+        start_load(place, name_servers(place), setting) as load,
+    ):
+        place.delete("Pod", MASTER)
+        outage_s = within(RESTART_S, lambda: _outage_s(restarts))
+        gone = next(one.at for one in restarts.history() if one.is_gone)
+        within(RESUME_S, lambda: _acked(load, since=gone)[RATE])
+        verdict = load.stop(within_s=DRAIN_S)
+        before = set(_acked(load)) - set(_acked(load, since=gone))
+    _told(capsys, verdict)
+    assert verdict.erased == before != set()
+    assert verdict.failed == sum(verdict.errors.values()) > 0
+    assert verdict.longest_send_gap_s > outage_s / 2
+    assert restarts.restarts(MASTER) == restarts.most_down_at_once("broker-0") == 1
 
-            def made_again() -> None:
-                found = place.get("Pod", MASTER)
-                assert found["metadata"]["uid"] != before
-                assert is_ready(found)
 
-            within(RESTART_S, made_again)
-            verdict = load.stop(within_s=15)
-        _told(capsys, verdict)
-        assert verdict.erased
-        assert verdict.failed > 0
-        assert sum(verdict.errors.values()) == verdict.failed
-        assert verdict.longest_send_gap_s > 3
-        assert restarts.restarts(MASTER) == 1
-        assert restarts.most_down_at_once("broker-0") == 1
-        (outage,) = restarts.outages()
-        assert outage.end is not None
-        assert outage.end - outage.begin > 3
+def _outage_s(restarts: Restarts) -> float:
+    """How long the first one took that is over."""
+    outage = restarts.outages()[0]
+    assert outage.end is not None
+    return outage.end - outage.begin
+
+
+def _acked(load: Load, *, since: float = 0.0) -> list[int]:
+    return [
+        line.sequence
+        for line in load.journals().produced
+        if isinstance(line, Ack) and line.at_ms > since * 1000
+    ]
