@@ -52,7 +52,9 @@ def unsettled(cr: NameService, facts: NameServiceFacts) -> str:
     outdated = _outdated(cr, facts)
     if outdated:
         return f"{outdated[0].metadata.name} is to be restarted"
-    return next(_incomplete(wanted_pods(cr), facts), "")
+    # What a name server knows is looked at broker by broker: one before 4.9.4 has to restart to
+    # be known to a new one.
+    return next(_unready(wanted_pods(cr), facts), "")
 
 
 def _unknown_template(cr: NameService, facts: NameServiceFacts) -> str:
@@ -130,7 +132,10 @@ def _restart(
     # A name server that serves nobody may go while others are missing; but only if the newest
     # template has not just proved to fail.
     others = [one for one in wanted_pods(cr) if one != name]
-    obstacle = _failing(others, facts) if broken else next(_incomplete(others, facts), "")
+    if broken:
+        obstacle = _failing(others, facts)
+    else:
+        obstacle = _unanswering(pod, facts) or next(_incomplete(others, facts), "")
     if obstacle:
         held = any(
             stuck_because(one) is not None for one in facts.pods if one.metadata.name not in words
@@ -160,9 +165,30 @@ def _failing(wanted: Iterable[str], facts: NameServiceFacts) -> str:
     return ""
 
 
-def _incomplete(wanted: Iterable[str], facts: NameServiceFacts) -> Iterator[str]:
-    """What is missing of these name servers: each ready, and knowing what any of them knows."""
+def _unanswering(pod: Pod, facts: NameServiceFacts) -> str:
+    """Why it is not known what this name server knows, although clients may use it."""
+    answer = facts.answers.get(pod.metadata.name, Silence("it was not asked"))
+    if not pod.ready or isinstance(answer, NameServerAnswer):
+        return ""
+    return f"{pod.metadata.name} does not answer: {answer.reason}"
+
+
+def _unready(wanted: Iterable[str], facts: NameServiceFacts) -> Iterator[str]:
+    """Which of these name servers do not serve."""
     pods = {pod.metadata.name: pod for pod in facts.pods}
+    for name in wanted:
+        pod = pods.get(name)
+        answer = facts.answers.get(name, Silence("it was not asked"))
+        if pod is None or not pod.ready:
+            yield f"{name} is not ready"
+        elif isinstance(answer, Silence):
+            yield f"{name} does not answer: {answer.reason}"
+
+
+def _incomplete(wanted: Iterable[str], facts: NameServiceFacts) -> Iterator[str]:
+    """What is missing of these name servers: each serves, and knows what any of them knows."""
+    wanted = tuple(wanted)
+    yield from _unready(wanted, facts)
     known = {
         (broker, broker_id)
         for answer in facts.answers.values()
@@ -171,13 +197,8 @@ def _incomplete(wanted: Iterable[str], facts: NameServiceFacts) -> Iterator[str]
         for broker_id in ids
     }
     for name in wanted:
-        pod = pods.get(name)
-        answer = facts.answers.get(name, Silence("it was not asked"))
-        if pod is None or not pod.ready:
-            yield f"{name} is not ready"
-        elif isinstance(answer, Silence):
-            yield f"{name} does not answer: {answer.reason}"
-        else:
+        answer = facts.answers.get(name)
+        if isinstance(answer, NameServerAnswer):
             missing = sorted({broker for broker, one in known if not answer.lists(broker, one)})
             if missing:
                 yield f"{name} does not know {', '.join(missing)} yet"

@@ -91,6 +91,14 @@ def test_the_next_one_waits_until_the_others_know_what_any_of_them_knows(
     assert decision.again_after_s == BUSY_S
 
 
+def test_one_that_does_not_say_what_it_knows_stays() -> None:
+    """The other one may have just started: nobody would know that brokers are missing there."""
+    servers = {"ns-0": outdated(silent=True), "ns-1": Seen()}
+    decision = decided(servers, knows={"ns-1": KNOWS_NOBODY})
+    assert (decision.phase, decision.steps) == ("waiting", ())
+    assert decision.message == "waits: ns-0 does not answer: refused"
+
+
 def test_the_only_one_is_restarted_and_its_effect_is_said() -> None:
     decision = decided({"ns-0": outdated()}, 1)
     assert restarted(decision) == ["ns-0"]
