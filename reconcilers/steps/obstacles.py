@@ -11,7 +11,7 @@ from datetime import datetime
 from reconcilers.api.broker import Broker
 from reconcilers.desired import names
 from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServerProblem, Silence
-from reconcilers.steps.members import MemberState
+from reconcilers.steps.members import OTHER_NAME_SERVERS, MemberState
 
 RECONNECTED_S = 45.0
 """After its master's start a replica that does not tell (4.9) is connected: the JVM keeps the old
@@ -53,9 +53,17 @@ def _registration_problem(address: str, states: Iterable[MemberState], facts: Br
         return f"name server {address} does not answer: {known.reason}"
     for state in states:
         member = state.member
-        if not state.down and not known.lists(member.broker_name, member.broker_id):
+        known_there = known.lists(member.broker_name, member.broker_id)
+        if not state.down and not known_there and not _needs_restart_to_learn(state, address):
             return f"{state.name} is not registered with name server {address}"
     return ""
+
+
+def _needs_restart_to_learn(state: MemberState, address: str) -> bool:
+    """Whether only its restart makes the broker register there."""
+    if state.outdated != OTHER_NAME_SERVERS or not isinstance(state.answer, BrokerAnswer):
+        return False
+    return address not in state.answer.settings.get("namesrvAddr", "").split(";")
 
 
 def behind(replicas: Iterable[MemberState], allowed: int) -> tuple[str, str] | None:
