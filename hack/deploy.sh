@@ -47,6 +47,9 @@ patches:
       - {op: replace, path: /metadata/name, value: "rocketmq-operator:$NAMESPACE"}
       - {op: replace, path: /roleRef/name, value: "rocketmq-operator:$NAMESPACE"}
       - {op: replace, path: /subjects/0/namespace, value: "$NAMESPACE"}
+  - target: {kind: RoleBinding, name: rocketmq-operator-leader-election}
+    patch: |-
+      - {op: replace, path: /subjects/0/namespace, value: "$NAMESPACE"}
 EOF
   printf '%s' "$directory"
 }
@@ -69,6 +72,7 @@ deploy() {
 undeploy() {  # never CRDs, custom resources, their pods or data; never a namespace
   say "removing the operator from namespace $NAMESPACE of $(server); clusters keep running"
   $KUBECTL delete --ignore-not-found -k "$(overlay operator)"
+  $KUBECTL -n "$NAMESPACE" delete --ignore-not-found lease/rocketmq-operator
 }
 
 listing() {

@@ -39,6 +39,7 @@ from reconcilers.broker import BrokerReconciler
 from reconcilers.cluster_kind import Tools
 from reconcilers.cluster_metrics import ClusterMetrics
 from reconcilers.desired import names
+from reconcilers.election import Election, election
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.settings import Settings, settings
@@ -95,16 +96,25 @@ async def run(chosen: Settings) -> int:
     """Run the operator until it is told to stop; the exit code. ConfigError without a config."""
     config = await load_config(chosen.kubeconfig)
     metrics = Metrics()
-    async with AiohttpTransport(config) as transport, Pool(ClientSettings()) as pool:
+    async with (
+        election(chosen, metrics) as elected,
+        AiohttpTransport(
+            config, agent=f"({chosen.identity})", before_write=elected.require
+        ) as transport,
+        Pool(ClientSettings()) as pool,
+    ):
         client = KubeClient(
             transport,
             field_manager=FIELD_MANAGER,
             metrics=metrics.request_observer(_host(config)),
+            before_write=elected.require,
         )
-        return await _manager(chosen, client, Admin(pool), metrics).run()
+        return await _manager(chosen, client, Admin(pool), metrics, elected).run()
 
 
-def _manager(chosen: Settings, client: KubeClient, admin: Admin, metrics: Metrics) -> Manager:
+def _manager(
+    chosen: Settings, client: KubeClient, admin: Admin, metrics: Metrics, elected: Election
+) -> Manager:
     watched = _watched(client, chosen.namespaces or ("",))
     events = EventRecorder(
         client, Reporter(EVENT_SOURCE, chosen.identity), clock=_now, randomness=random.random
@@ -134,6 +144,7 @@ def _manager(chosen: Settings, client: KubeClient, admin: Admin, metrics: Metric
                 Component("loop lag probe", lambda: measure_loop_lag(metrics.loop_lagged)),
             ),
             informers=tuple(watched.components(metrics)),
+            lease=elected.components(events.record),
             controllers=tuple(
                 Component(f"controller {controller.name}", controller.run, stop=controller.stop)
                 for controller in _controllers(chosen, tools, watched, metrics)

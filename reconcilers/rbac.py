@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from controller.events import EVENTS
+from controller.leader_lease import LEASES
 from controller.objects import Manifest
 from reconcilers.api.kinds import DEFINITIONS
 from reconcilers.api.kube import (
@@ -21,6 +22,8 @@ from reconcilers.api.kube import (
 from reconcilers.api.meta import GROUP
 
 ROLE_NAME = "rocketmq-operator"
+ELECTION_ROLE_NAME = "rocketmq-operator-leader-election"
+LEASE_NAME = "rocketmq-operator"
 
 _OWN = tuple(definition.resource.plural for definition in DEFINITIONS)
 _WATCH = ("list", "watch")
@@ -34,6 +37,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
     reason: str
+    names: tuple[str, ...] = ()
+    """The only objects that it is about; none means all."""
 
 
 RULES = (
@@ -94,15 +99,38 @@ RULES = (
         reason="Tells users what was done and why something was not.",
     ),
 )
-"""All permissions; every resource is namespaced, so they fit a Role as well as a ClusterRole."""
+"""What it does in the namespaces that it watches; all is namespaced, so it fits a Role, too."""
+
+ELECTION_RULES = (
+    Rule(
+        group=LEASES.group,
+        resources=(LEASES.plural,),
+        names=(LEASE_NAME,),
+        verbs=("get", "patch"),
+        reason="Which of the operator's pods acts. Nodes live by their Leases, so no other one.",
+    ),
+    Rule(
+        group=LEASES.group,
+        resources=(LEASES.plural,),
+        verbs=("create",),
+        reason="The first of them makes it; RBAC knows no names for that.",
+    ),
+    Rule(
+        group=EVENTS.group,
+        resources=(EVENTS.plural,),
+        verbs=("create",),
+        reason="Tells who leads.",
+    ),
+)
+"""What it does in its own namespace, watched or not."""
 
 
-def role(kind: str, rules: tuple[Rule, ...] = RULES) -> Manifest:
+def role(kind: str, rules: tuple[Rule, ...] = RULES, *, name: str = ROLE_NAME) -> Manifest:
     """The `ClusterRole` (all namespaces) or `Role` (its own namespace only) with these rules."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": ROLE_NAME, "labels": {"app.kubernetes.io/name": ROLE_NAME}},
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": ROLE_NAME}},
         "rules": [_rule(rule) for rule in rules],
     }
 
@@ -111,5 +139,6 @@ def _rule(rule: Rule) -> Manifest:
     return {
         "apiGroups": [rule.group],
         "resources": list(rule.resources),
+        **({"resourceNames": list(rule.names)} if rule.names else {}),
         "verbs": list(rule.verbs),
     }

@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from controller.leader_lease import Durations
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a deployment can choose."""
@@ -28,7 +30,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`json`, or `console` for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     identity: str = "rocketmq-operator"
-    """Name of this process in Events: the pod's name."""
+    """Name of this process in Events, in requests and in the Lease: the pod's name."""
+    leader_elect: bool | None = None
+    """Whether only the holder of a Lease acts; None: in a pod, or with a namespace for it."""
+    lease_namespace: str = ""
+    """Namespace of the Lease; "": the pod's own."""
+    durations: Durations = Durations()
+    """How long the Lease is good for, and how often it is renewed."""
 
 
 def settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -60,6 +68,7 @@ def settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settin
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default=defaults.log_level
     )
+    _add_election(parser, environment)
     parsed = parser.parse_args(arguments)
     return Settings(
         namespaces=_namespaces(parsed.watch_namespaces),
@@ -71,7 +80,42 @@ def settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settin
         log_format=parsed.log_format,
         log_level=parsed.log_level,
         identity=environment.get("POD_NAME", defaults.identity),
+        leader_elect=parsed.leader_elect,
+        lease_namespace=parsed.lease_namespace,
+        durations=_durations(parser, parsed),
     )
+
+
+def _add_election(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """The flags of the election; three are called as those of Kubernetes' own components."""
+    defaults = Durations()
+    parser.add_argument(
+        "--leader-elect",
+        action=argparse.BooleanOptionalAction,
+        help="act only as the holder of a Lease; default: in a pod, or with --lease-namespace",
+    )
+    parser.add_argument(
+        "--lease-namespace",
+        default=environment.get("POD_NAMESPACE", ""),
+        help="namespace of the Lease (env POD_NAMESPACE); empty: the pod's own",
+    )
+    for flag, kind, default in (
+        ("lease-duration", int, defaults.lease_s),
+        ("renew-deadline", float, defaults.renew_s),
+        ("retry-period", float, defaults.retry_s),
+    ):
+        parser.add_argument(f"--leader-elect-{flag}", type=kind, default=default, metavar="SECONDS")
+
+
+def _durations(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Durations:
+    try:
+        return Durations(
+            lease_s=parsed.leader_elect_lease_duration,
+            renew_s=parsed.leader_elect_renew_deadline,
+            retry_s=parsed.leader_elect_retry_period,
+        )
+    except ValueError as error:
+        parser.error(f"--leader-elect-...: {error}")
 
 
 def _namespaces(text: str) -> tuple[str, ...]:

@@ -217,6 +217,14 @@ def in_cluster(environ: Mapping[str, str], service_account: Path) -> ClientConfi
     )
 
 
+def own_namespace(service_account: Path = SERVICE_ACCOUNT) -> str:
+    """The namespace of the pod that we run in; "" outside of a pod."""
+    try:
+        return (service_account / "namespace").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 async def _from_kubeconfig(path: str, environ: Mapping[str, str]) -> ClientConfig:
     # Here, because a pod never needs it and it doubles the time to start.
     from kubernetes_asyncio.client import Configuration  # noqa: PLC0415 - see above

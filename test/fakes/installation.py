@@ -51,6 +51,10 @@ def operator_token(witness: Witness) -> str:
     witness.apply({**core, "kind": "ServiceAccount", "metadata": account})
     witness.apply(rights("role.yaml"))
     witness.apply(rights("role_binding.yaml"))
+    for file in ("leader_election_role.yaml", "leader_election_role_binding.yaml"):
+        manifest = rights(file)
+        manifest["metadata"]["namespace"] = ACCOUNT
+        witness.apply(manifest)
     return token(witness, ACCOUNT, ACCOUNT)
 
 

@@ -31,9 +31,10 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 
 class OperatorProcess:
-    """One run of `python -m reconcilers`."""
+    """One run of `python -m reconcilers`, which the audit log shows under `name`."""
 
-    def __init__(self, kubeconfig: Path, log: Path, *arguments: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, name: str, *arguments: str) -> None:
+        self.name = name
         self._log = log
         self._asked_to_end = False
         self._metrics_port, self._probe_port = free_ports(2)
@@ -45,7 +46,7 @@ class OperatorProcess:
             self._process = subprocess.Popen(  # noqa: S603 - the program under test
                 command,
                 cwd=ROOT,
-                env=_environment(),
+                env={**_environment(), "POD_NAME": name},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -102,6 +103,19 @@ class OperatorProcess:
         self._process.kill()
         self._process.wait()
 
+    def freeze(self) -> None:
+        """SIGSTOP: it does nothing any more, until `thaw`."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on as if no time had passed."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def wait_ended(self, *, within_s: float) -> int:
+        """Wait until it ends of itself, as the test expects; its exit status."""
+        self._asked_to_end = True
+        return self._process.wait(within_s)
+
     def log_mark(self) -> int:
         """This moment, as a place in the log to read from later."""
         return self._log.stat().st_size
@@ -126,7 +140,7 @@ class OperatorProcess:
 
 
 class Operators:
-    """Starts operators, one at a time, for two would be two writers."""
+    """Starts operators; one at a time, for two would be two writers, unless they elect a leader."""
 
     def __init__(self, plane: ControlPlane, token: str, folder: Path) -> None:
         self._plane = plane
@@ -136,16 +150,25 @@ class Operators:
         self._started: list[OperatorProcess] = []
 
     def start(
-        self, *arguments: str, server: str | None = None, wait: bool = True
+        self,
+        *arguments: str,
+        server: str | None = None,
+        wait: bool = True,
+        alongside: bool = False,
     ) -> OperatorProcess:
-        """An operator that is ready (or not, without `wait`); it asks `server`, or directly."""
-        assert all(one.exit_code is not None for one in self._started), "one runs already"
+        """An operator that is ready (or not, without `wait`); it asks `server`, or directly.
+
+        `alongside` others only in tests about the election of a leader.
+        """
+        if not alongside:
+            assert all(one.exit_code is not None for one in self._started), "one runs already"
         number = next(self._numbers)
         authority = None if server else self._plane.authority
         path = self._folder / f"operator-{number}.kubeconfig"
         config = kubeconfig(server or self._plane.server, self._token, authority)
         path.write_text(json.dumps(config), encoding="utf-8")
-        started = OperatorProcess(path, self._folder / f"operator-{number}.log", *arguments)
+        log = self._folder / f"operator-{number}.log"
+        started = OperatorProcess(path, log, f"operator-{number}", *arguments)
         self._started.append(started)
         if wait:
             started.wait_ready()

@@ -22,7 +22,8 @@ UNUSED: dict[Right, str] = {
 def granted() -> set[Right]:
     return {
         (group, resource, verb)
-        for rule in rights("role.yaml")["rules"]
+        for file in ("role.yaml", "leader_election_role.yaml")
+        for rule in rights(file)["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]

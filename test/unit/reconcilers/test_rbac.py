@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconcilers.rbac import RULES, role
+from reconcilers.rbac import ELECTION_RULES, LEASE_NAME, RULES, role
 
 GRANTED = {
     (rule.group, resource, verb)
@@ -42,3 +42,17 @@ def test_both_roles_grant_the_same(kind: str) -> None:
     }
     assert manifest["kind"] == kind
     assert found == GRANTED
+
+
+def test_no_lease_but_our_own_can_be_read_or_changed() -> None:
+    """A node is alive as long as its Lease is renewed."""
+    assert "leases" not in {resource for _group, resource, _verb in GRANTED}
+    verbs = {
+        verb: rule.names
+        for rule in ELECTION_RULES
+        for verb in rule.verbs
+        if "leases" in rule.resources
+    }
+    assert verbs == {"get": (LEASE_NAME,), "patch": (LEASE_NAME,), "create": ()}
+    (restricted, *_) = role("Role", ELECTION_RULES)["rules"]
+    assert restricted["resourceNames"] == [LEASE_NAME]

@@ -14,6 +14,7 @@ from controller.client.config import (
     ConfigError,
     TokenFile,
     load_config,
+    own_namespace,
     proxy_for,
 )
 from controller.errors import UnauthorizedError
@@ -246,3 +247,9 @@ def test_a_proxy_is_used_only_where_the_environment_says_so(
 def test_names_are_excepted_by_suffix(no_proxy: str, proxied: bool) -> None:
     environ = {"https_proxy": "http://p", "no_proxy": no_proxy}
     assert (proxy_for("https://api.example:6443", environ) is not None) is proxied
+
+
+def test_the_own_namespace_is_the_pods_and_nothing_outside_of_one(service_account: Path) -> None:
+    assert own_namespace(service_account) == ""
+    (service_account / "namespace").write_text("messaging\n")
+    assert own_namespace(service_account) == "messaging"
