@@ -6,66 +6,34 @@ silence), 14 (see test_storage), 21 (drift, see test_children) and 22 (name serv
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from fakes.audit_log import AuditLog
-from fakes.clusters import apply_all, broker, claims, condition, name_service, wait_ready
-from fakes.control_plane import ControlPlane
-from fakes.fault_proxy import CutMidLine, Exchange, FaultProxy, Freeze, fault_proxy
+from fakes.clusters import apply_all, broker, condition, name_service, wait_ready
 from fakes.installation import OPERATOR
 from fakes.kubelet import Behaviour, Kubelet
-from fakes.operator_process import OperatorProcess, Operators
+from fakes.operator_process import OperatorProcess
 from fakes.rocketmq_world import World
+from fakes.rolling_cluster import (
+    PODS,
+    RESOURCES,
+    ROLL_S,
+    cluster,
+    edit,
+    made,
+    settled,
+    starts,
+    storage,
+)
 from fakes.waiting import eventually, holds
-from fakes.witness import Object, Place
-from rocketmq.codes import RequestCode
+from fakes.witness import Place
 
-RESOURCES = (("NameService", "name-service"), ("Broker", "broker"))
-PODS = ("broker-0-master-0", "broker-0-replica-1-0", "broker-1-master-0", "broker-1-replica-1-0")
 ORDER = ["broker-0-replica-1-0", "broker-0-master-0", "broker-1-replica-1-0", "broker-1-master-0"]
 NEW = "apache/rocketmq:5.3.3"
-ROLL_S = 90.0
 QUIET_S = 3.0
-KILL_S = 60.0
 BYTES_PER_S = 10_000.0
-
-
-def storage(name: str) -> Object:
-    return {"storageMode": "StorageClass", "volumeClaimTemplates": claims(name)}
-
-
-def cluster(**spec: Any) -> list[Object]:
-    basics = {"size": 2, "replicaPerGroup": 1, "routeRefreshSeconds": 1}
-    return [name_service(size=2), broker(**(basics | storage("broker-storage") | spec))]
-
-
-def settled(place: Place) -> None:
-    """Wait until both are Ready by their present spec and no pod waits for a restart."""
-
-    def check() -> None:
-        for kind, name in RESOURCES:
-            found = place.get(kind, name)
-            for one in ("Ready", "UpToDate"):
-                seen = condition(found, one)
-                assert seen["observedGeneration"] == found["metadata"]["generation"], seen
-                assert seen["status"] == "True", seen
-            assert found["status"]["step"] == "", found["status"]["step"]
-
-    eventually(check, within_s=ROLL_S)
-
-
-def made(place: Place, **spec: Any) -> None:
-    apply_all(place, cluster(**spec))
-    settled(place)
-
-
-def edit(place: Place, **spec: Any) -> None:
-    place.patch("Broker", "broker", {"spec": spec})
 
 
 def waits(place: Place, words: str) -> None:
@@ -75,16 +43,6 @@ def waits(place: Place, words: str) -> None:
         assert words in place.get("Broker", "broker")["status"]["step"]
 
     eventually(check)
-
-
-def starts(world: World) -> dict[str, int]:
-    return {pod: world.starts(pod) for pod in PODS}
-
-
-def assert_each_restarted_once(world: World) -> None:
-    assert starts(world) == dict.fromkeys(PODS, 2)
-    assert world.max_down("broker-0", since=0) <= 1
-    assert all(world.lost_bytes(group) == 0 for group in ("broker-0", "broker-1"))
 
 
 @pytest.fixture
@@ -328,91 +286,3 @@ def test_no_messages_are_thrown_away_with_an_empty_dir_unless_the_user_agrees(
     place.patch("Broker", "broker", {"metadata": {"annotations": agreed}})
     settled(place)
     assert world.starts(PODS[0]) == 2
-
-
-@pytest.fixture
-def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
-    with fault_proxy(control_plane.server, control_plane.authority) as running:
-        yield running
-
-
-WRITES = frozenset({"create", "update", "patch", "delete"})
-ALL = os.environ.get("ROCKETMQ_EVERY_CALL", "") not in ("", "0")
-KILLED_AT = range(1, 31) if ALL else (2, 5, 9, 14)
-"""Writes of a roll, Events apart; `make soak` takes them all."""
-
-
-class Killer:
-    """Kills an operator at its n-th write from now, before or after the server has done it."""
-
-    def __init__(
-        self, proxy: FaultProxy, operator: OperatorProcess, number: int, *, done: bool
-    ) -> None:
-        self._operator = operator
-        self._left = number
-        self.killed = threading.Event()
-        proxy.inject(CutMidLine() if done else Freeze(), self._matches)
-
-    def _matches(self, exchange: Exchange) -> bool:
-        if exchange.verb not in WRITES or "/events" in exchange.path or self.killed.is_set():
-            return False
-        self._left -= 1
-        if self._left:
-            return False
-        self._operator.kill()
-        self.killed.set()
-        return True
-
-
-@pytest.mark.allows_errors
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", KILLED_AT)
-def test_an_operator_killed_at_any_write_of_a_roll_is_continued(
-    number: int,
-    done: bool,
-    world: World,
-    place: Place,
-    operators: Operators,
-    proxy: FaultProxy,
-) -> None:
-    first = operators.start(server=proxy.url)
-    made(place)
-    since = world.now()
-    killer = Killer(proxy, first, number, done=done)
-    edit(place, config={"defaultTopicQueueNums": "6"})
-    if killer.killed.wait(KILL_S):
-        operators.start()
-    else:
-        assert ALL, "a roll has more writes than that"
-    settled(place)
-    assert starts(world) == dict.fromkeys(PODS, 2)
-    assert world.max_down(since=since) == 1
-    assert {world.broker(pod).settings["brokerPermission"] for pod in PODS} == {"6"}
-
-
-@pytest.mark.allows_errors
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", [1, 2])
-def test_an_operator_killed_at_any_change_of_a_broker_is_continued(
-    number: int,
-    done: bool,
-    world: World,
-    place: Place,
-    operators: Operators,
-) -> None:
-    first = operators.start()
-    made(place)
-    since, killed = world.now(), threading.Event()
-
-    def kill() -> None:
-        first.kill()
-        killed.set()
-
-    world.at_call(number, kill, effect=done, codes={RequestCode.UPDATE_BROKER_CONFIG})
-    edit(place, config={"defaultTopicQueueNums": "6"})
-    assert killed.wait(KILL_S)
-    operators.start()
-    settled(place)
-    assert starts(world) == dict.fromkeys(PODS, 2)
-    assert world.max_down(since=since) == 1
-    assert {world.broker(pod).settings["brokerPermission"] for pod in PODS} == {"6"}

@@ -1,0 +1,56 @@
+"""A cluster of two groups with a replica each that tests edit while it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fakes.clusters import apply_all, broker, claims, condition, name_service
+from fakes.rocketmq_world import World
+from fakes.waiting import eventually
+from fakes.witness import Object, Place
+
+RESOURCES = (("NameService", "name-service"), ("Broker", "broker"))
+PODS = ("broker-0-master-0", "broker-0-replica-1-0", "broker-1-master-0", "broker-1-replica-1-0")
+ROLL_S = 90.0
+
+
+def storage(name: str) -> Object:
+    """The fields of a spec with one claim of this name."""
+    return {"storageMode": "StorageClass", "volumeClaimTemplates": claims(name)}
+
+
+def cluster(**spec: Any) -> list[Object]:
+    """A NameService of two and the Broker."""
+    basics = {"size": 2, "replicaPerGroup": 1, "routeRefreshSeconds": 1}
+    return [name_service(size=2), broker(**(basics | storage("broker-storage") | spec))]
+
+
+def settled(place: Place) -> None:
+    """Wait until both are Ready by their present spec and no pod waits for a restart."""
+
+    def check() -> None:
+        for kind, name in RESOURCES:
+            found = place.get(kind, name)
+            for one in ("Ready", "UpToDate"):
+                seen = condition(found, one)
+                assert seen["observedGeneration"] == found["metadata"]["generation"], seen
+                assert seen["status"] == "True", seen
+            assert found["status"]["step"] == "", found["status"]["step"]
+
+    eventually(check, within_s=ROLL_S)
+
+
+def made(place: Place, **spec: Any) -> None:
+    """The cluster, complete."""
+    apply_all(place, cluster(**spec))
+    settled(place)
+
+
+def edit(place: Place, **spec: Any) -> None:
+    """Change fields of the Broker's spec."""
+    place.patch("Broker", "broker", {"spec": spec})
+
+
+def starts(world: World) -> dict[str, int]:
+    """How often each broker was started."""
+    return {pod: world.starts(pod) for pod in PODS}
