@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from controller.objects import ObjectMeta, Resource
+from reconcilers.api.claims import claim_rules, size_rule
 from reconcilers.api.definition import AGE, READY, REASON, Column, Definition, Rule
 from reconcilers.api.meta import (
     BY_NAME,
@@ -129,7 +130,11 @@ class BrokerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     version: Annotated[str, Meta(description="RocketMQ's version, as the broker tells it.")] = ""
     up_to_date: Annotated[bool, Meta(description="Whether a restart would change nothing.")] = True
     lag_bytes: Annotated[
-        int, Meta(description="Bytes behind its master; below 1 MiB it counts as none.")
+        int,
+        Meta(
+            description="Bytes behind its master, as the power of two below; under 1 MiB it counts "
+            "as none."
+        ),
     ] = 0
     name_servers: Annotated[
         str, Meta(description="Name servers that it has acknowledged; empty while it is silent.")
@@ -188,6 +193,8 @@ def name_limit(spec: BrokerSpec) -> int:
     return MAX_STATEFUL_SET_NAME - len("-") - len(str(spec.size - 1)) - member
 
 
+_MOVE = "create another Broker and move the topics to it"
+
 _RULES = (
     Rule(
         rule="!(has(self.nameServers) && self.nameServers != '' && has(self.nameServiceRef))",
@@ -200,14 +207,14 @@ _RULES = (
         "[self, oldSelf].all(spec, spec.storageMode in ['StorageClass', 'NFS']) || "
         "!(oldSelf.storageMode in ['EmptyDir', 'HostPath', 'StorageClass', 'NFS'])",
         message="storageMode cannot be changed, for the stored messages stay where they are: "
-        "create another Broker and move the topics to it",
+        + _MOVE,
     ),
     Rule(
         rule="self.storageMode != 'HostPath' || oldSelf.storageMode != 'HostPath' || "
         "(has(self.hostPath) && has(oldSelf.hostPath) && self.hostPath == oldSelf.hostPath)",
-        message="hostPath cannot be changed, for the stored messages stay where they are: "
-        "create another Broker and move the topics to it",
+        message="hostPath cannot be changed, for the stored messages stay where they are: " + _MOVE,
     ),
+    *claim_rules(_MOVE),
 )
 
 BROKER_DEFINITION = Definition(
@@ -271,6 +278,7 @@ BROKER_DEFINITION = Definition(
             message="metadata.name is too long for this size and replicaPerGroup: "
             f"<name>-<group>-replica-<n> may have at most {MAX_STATEFUL_SET_NAME} characters",
         ),
+        size_rule(_MOVE),
     ),
     spec_rules=WORKLOAD_RULES + _RULES,
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-from controller.objects import ObjectMeta, Resource
+from controller.objects import Manifest, ObjectMeta, Resource
+from reconcilers.api.quantity import quantity_bytes
 
 POD = Resource("", "v1", "pods", "Pod")
 SERVICE = Resource("", "v1", "services", "Service")
@@ -116,10 +117,72 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return next((c for c in self.status.conditions if c.type == type_), None)
 
 
+class ClaimCondition(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """One condition of a claim: Resizing, FileSystemResizePending, ControllerResizeError."""
+
+    type: str
+    status: str
+    message: str = ""
+    last_transition_time: str | None = None
+
+
+class ClaimResources(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a claim asks for."""
+
+    requests: dict[str, int | str] = {}
+
+
+class ClaimSpec(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The size that a claim asks for."""
+
+    resources: ClaimResources = ClaimResources()
+
+
+class ClaimStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a claim has; `phase` is Pending, Bound or Lost (its volume does not exist any more)."""
+
+    phase: str = ""
+    capacity: dict[str, int | str] = {}
+    conditions: tuple[ClaimCondition, ...] = ()
+
+
+class PersistentVolumeClaim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A claim; its volume may be larger than it asks for."""
+
+    metadata: ObjectMeta
+    spec: ClaimSpec = ClaimSpec()
+    status: ClaimStatus = ClaimStatus()
+
+    @property
+    def requested_bytes(self) -> int:
+        """The size that it asks for."""
+        return quantity_bytes(self.spec.resources.requests.get("storage", 0))
+
+    @property
+    def capacity_bytes(self) -> int:
+        """The size that it has; 0 until it is bound."""
+        return quantity_bytes(self.status.capacity.get("storage", 0))
+
+    def condition(self, type_: str) -> ClaimCondition | None:
+        """The condition of this type, if it is True."""
+        found = (one for one in self.status.conditions if one.type == type_)
+        return next((one for one in found if one.status == "True"), None)
+
+
+class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """What becomes of the claims."""
+
+    when_deleted: str = "Retain"
+
+
 class StatefulSetSpec(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
-    """How many pods there should be."""
+    """How many pods there should be, and their claims."""
 
     replicas: int = 1
+    volume_claim_templates: tuple[Manifest, ...] = ()
+    retention: RetentionPolicy = msgspec.field(
+        default=RetentionPolicy(), name="persistentVolumeClaimRetentionPolicy"
+    )
 
 
 class StatefulSetStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):

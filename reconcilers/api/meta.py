@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from controller.conditions import Condition
+from reconcilers.api.claims import SIZE_GIVEN
 from reconcilers.api.definition import Rule
 
 GROUP = "rocketmq.apache.org"
@@ -53,6 +54,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     observed_generation: Annotated[int, Meta(description="Generation of the spec seen last.")] = 0
     conditions: Conditions = ()
+    volume_size: Annotated[
+        str, Meta(description="Size of the largest volume; the spec's size may go back to it.")
+    ] = ""
 
 
 # `name` and `value` are spelt out because an unquoted `value: 1` or a missing name would otherwise
@@ -266,16 +270,7 @@ WORKLOAD_RULES = (
         message="storageMode HostPath needs hostPath: an absolute directory without '..', "
         "e.g. /data/rocketmq",
     ),
-    Rule(
-        rule="!(self.storageMode in ['StorageClass', 'NFS']) || ("
-        "has(self.volumeClaimTemplates) && size(self.volumeClaimTemplates) > 0 && "
-        "has(self.volumeClaimTemplates[0].spec) && "
-        "has(self.volumeClaimTemplates[0].spec.resources) && "
-        "has(self.volumeClaimTemplates[0].spec.resources.requests) && "
-        "'storage' in self.volumeClaimTemplates[0].spec.resources.requests)",
-        message="storageMode StorageClass or NFS needs "
-        "volumeClaimTemplates[0].spec.resources.requests.storage, e.g. 8Gi",
-    ),
+    SIZE_GIVEN,
 )
 """Rules on the spec of every kind that has pods."""
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from controller.objects import ObjectMeta, Resource
+from reconcilers.api.claims import claim_rules, size_rule
 from reconcilers.api.definition import AGE, READY, REASON, Column, Definition, Scale
 from reconcilers.api.meta import (
     GROUP,
@@ -72,6 +73,8 @@ class NameService(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status: NameServiceStatus = NameServiceStatus()
 
 
+_ANOTHER = "create another NameService and let the brokers follow it (nameServiceRef)"
+
 NAME_SERVICE_DEFINITION = Definition(
     resource=NAME_SERVICE,
     struct=NameService,
@@ -110,7 +113,8 @@ NAME_SERVICE_DEFINITION = Definition(
         ),
         AGE,
     ),
-    spec_rules=WORKLOAD_RULES,
+    object_rules=(size_rule(_ANOTHER),),
+    spec_rules=WORKLOAD_RULES + claim_rules(_ANOTHER),
     scale=Scale(
         spec_path=".spec.size", status_path=".status.replicas", selector_path=".status.selector"
     ),

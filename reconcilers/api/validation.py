@@ -17,6 +17,7 @@ import msgspec
 from reconcilers.api.broker import NAME_SERVER_PATTERN, Broker, BrokerSpec, name_limit
 from reconcilers.api.meta import MAX_STATEFUL_SET_NAME, NAME_PATTERN, ClaimTemplate, WorkloadSpec
 from reconcilers.api.name_service import NameService
+from reconcilers.api.quantity import quantity_bytes
 
 Reason = Literal[
     "InvalidName",
@@ -126,12 +127,20 @@ def _host_path_problems(path: str) -> Iterator[Problem]:
 def _claim_problems(templates: tuple[ClaimTemplate, ...]) -> Iterator[Problem]:
     resources = templates[0].spec.get("resources") if templates else None
     requests = resources.get("requests") if isinstance(resources, dict) else None
-    if not isinstance(requests, dict) or "storage" not in requests:
+    size = requests.get("storage") if isinstance(requests, dict) else None
+    if not _is_size(size):
         yield Problem(
             "InvalidStorage",
             "spec.volumeClaimTemplates: storageMode StorageClass or NFS needs "
-            "volumeClaimTemplates[0].spec.resources.requests.storage, e.g. 8Gi",
+            "volumeClaimTemplates[0].spec.resources.requests.storage, more than 0, e.g. 8Gi",
         )
+
+
+def _is_size(value: object) -> bool:
+    try:
+        return isinstance(value, int | str) and quantity_bytes(value) > 0
+    except ValueError:
+        return False
 
 
 def _broker_problems(cr: NameService | Broker) -> Iterator[Problem]:

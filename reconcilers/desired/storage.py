@@ -10,13 +10,12 @@ from __future__ import annotations
 import msgspec
 
 from controller.objects import Manifest
+from reconcilers.api.claims import BETA_CLASS
 from reconcilers.api.meta import ClaimTemplate, WorkloadSpec
 from reconcilers.desired import names
 
 DEFAULT_NAME_SERVER_VOLUME = "namesrv-storage"
 DEFAULT_BROKER_VOLUME = "broker-storage"
-
-_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +87,7 @@ def _volume_name(spec: WorkloadSpec, default: str) -> str:
 
 def _claim(template: ClaimTemplate, volume: str, labels: dict[str, str]) -> Manifest:
     annotations = dict(template.metadata.annotations)
-    # Deprecated since Kubernetes 1.6; the manuals of the Go operator still give it.
-    beta_class = annotations.pop(_BETA_CLASS, None)
+    beta_class = annotations.pop(BETA_CLASS, None)
     spec = {"accessModes": ["ReadWriteOnce"], **template.spec}
     if beta_class is not None:
         spec.setdefault("storageClassName", beta_class)

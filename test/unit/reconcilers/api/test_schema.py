@@ -171,12 +171,15 @@ def test_columns_and_scale_point_at_fields_of_the_schema(kind: Definition) -> No
 @every_kind
 def test_rules_read_only_fields_that_exist(kind: Definition) -> None:
     schema = object_schema(kind)
-    spec = schema["properties"]["spec"]["properties"]
+    spec, status = (schema["properties"][part]["properties"] for part in ("spec", "status"))
     for rule in kind.spec_rules:
-        assert set(re.findall(r"\b(?:self|oldSelf|spec)\.(\w+)", rule.rule)) - {"all"} <= set(spec)
+        read = re.findall(r"(?<!\.)\b(?:self|oldSelf|spec)\.(\w+)", rule.rule)
+        assert set(read) - {"all"} <= set(spec)
     for rule in kind.object_rules:
-        assert set(re.findall(r"\bself\.spec\.(\w+)", rule.rule)) <= set(spec)
-        assert set(re.findall(r"\bself\.(\w+)", rule.rule)) <= {"spec", "metadata"}
+        assert set(re.findall(r"\b(?:self|oldSelf)\.spec\.(\w+)", rule.rule)) <= set(spec)
+        assert set(re.findall(r"\bself\.status\.(\w+)", rule.rule)) <= set(status)
+        read = re.findall(r"\b(?:self|oldSelf)\.(\w+)", rule.rule)
+        assert set(read) <= {"spec", "metadata", "status"}
 
 
 @every_kind

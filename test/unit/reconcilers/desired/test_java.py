@@ -3,36 +3,9 @@ from typing import Any
 
 import pytest
 
-from reconcilers.desired.java import java_environment, memory_problem, quantity_bytes
-from rocketmq.memory import GIB, MIB
+from reconcilers.desired.java import java_environment, memory_problem
 
 Make = Callable[..., Any]
-
-
-@pytest.mark.parametrize(
-    ("quantity", "size"),
-    [
-        (1024, 1024),
-        ("8Gi", 8 * GIB),
-        ("1.5Gi", GIB * 3 // 2),
-        ("512Mi", 512 * MIB),
-        ("500M", 500_000_000),
-        ("1e9", 1_000_000_000),
-        ("1E3", 1000),
-        ("1E", 10**18),
-        ("128974848000m", 128_974_848),
-        ("4k", 4000),
-        ("2Ki", 2048),
-    ],
-)
-def test_quantities_of_memory(quantity: int | str, size: int) -> None:
-    assert quantity_bytes(quantity) == size
-
-
-@pytest.mark.parametrize("quantity", ["", "Gi", "1 GB", "1Q", "1..2Gi"])
-def test_what_is_no_quantity_is_refused(quantity: str) -> None:
-    with pytest.raises((ValueError, ArithmeticError)):
-        quantity_bytes(quantity)
 
 
 def variables(cr: Any) -> dict[str, str]:
