@@ -1,7 +1,7 @@
 """Edits of clusters that run, on simulated servers: what is restarted, when, and what is not.
 
 Scenarios are those of the reliability list: 1 (operator killed), 10 (broken image), 11 (lag,
-silence), 14 (see test_storage), 21 (drift, see test_children) and 22 (name servers that know nobody).
+silence), 14 (see test_storage), 21 (drift, see test_children), 22 (name servers that know nobody).
 """
 
 from __future__ import annotations
