@@ -1,4 +1,4 @@
-"""The operator as users have it: its image in a pod, installed by hack/deploy.sh."""
+"""The operator as users have it: its image in two pods, installed by hack/deploy.sh."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ USER = f"system:serviceaccount:{NAMESPACE}:rocketmq-operator"
 """The user that the audit log shows for it."""
 START_S = 120.0
 METRICS_PORT = 8080
+LEASE = "rocketmq-operator"
+REPLICAS = 2
 
 LogLine = dict[str, object]
 
@@ -42,21 +44,28 @@ class Operator(msgspec.Struct, frozen=True):
             if pod["metadata"]["labels"].get("app.kubernetes.io/name") == "rocketmq-operator"
         ]
 
+    def leader(self) -> Object:
+        """Its pod that acts, ready or not; AssertionError if that of the Lease is gone."""
+        holder = self.place.get("Lease", LEASE)["spec"].get("holderIdentity") or ""
+        found = [pod for pod in self.pods() if holder.startswith(f"{pod['metadata']['name']}_")]
+        assert len(found) == 1, f"{holder} holds the Lease"
+        return found[0]
+
     def pod(self) -> Object:
-        """Its one pod; AssertionError unless there is one, and it is ready."""
+        """Its pod that acts; AssertionError unless all of its pods are there and ready."""
         pods = self.pods()
-        assert len(pods) == 1, [pod["metadata"]["name"] for pod in pods]
-        assert is_ready(pods[0]), pods[0]["status"]
-        return pods[0]
+        assert len(pods) == REPLICAS, [pod["metadata"]["name"] for pod in pods]
+        assert all(is_ready(pod) for pod in pods), [pod["status"] for pod in pods]
+        return self.leader()
 
     def wait_ready(self) -> Object:
-        """Its pod, as soon as it is ready."""
+        """Its pod that acts, as soon as all of its pods are ready."""
         return within(START_S, self.pod)
 
     def restart(self) -> Object:
-        """Delete its pod and wait for the successor, which is returned.
+        """Delete the pod that acts and wait for all to be ready; the one that acts then.
 
-        AssertionError if the one that goes has logged an error.
+        AssertionError if one of them has logged an error.
         """
         assert self.errors() == []
         self.place.delete("Pod", self.pod()["metadata"]["name"])
@@ -71,7 +80,7 @@ class Operator(msgspec.Struct, frozen=True):
         return {name: float(value) for name, _, value in (one.rpartition(" ") for one in lines)}
 
     def reconciled(self) -> float:
-        """How many reconciles its process has finished."""
+        """How many reconciles the process that acts has finished."""
         samples = self.metrics().items()
         return sum(
             value
@@ -80,8 +89,9 @@ class Operator(msgspec.Struct, frozen=True):
         )
 
     def errors(self) -> list[LogLine]:
-        """What its pod logged as an error; so is a line that is no JSON, such as a traceback's."""
-        text = self.place.kubectl("logs", "deployment/rocketmq-operator", "--tail=-1")
+        """What its pods logged as errors; so is a line that is no JSON, such as a traceback's."""
+        names = [pod["metadata"]["name"] for pod in self.pods()]
+        text = "".join(self.place.kubectl("logs", name, "--tail=-1") for name in names)
         lines = (_log_line(line) for line in text.splitlines() if line.strip())
         return [line for line in lines if line.get("level") in ("error", "critical")]
 

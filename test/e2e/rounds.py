@@ -11,9 +11,9 @@ _QUIET_S = 3.0
 
 
 def writes_of_another_round(operator: Operator, audit: AuditLog, *, resources: int) -> list[str]:
-    """Restart the operator; what it has written until each of the resources was reconciled.
+    """Let the other operator act; what was written until it has reconciled each resource.
 
-    Leases and Events apart. A new process has seen nothing yet, so it looks at all there is.
+    Leases and Events apart. It has never reconciled anything, so it looks at all there is.
     """
     mark = audit.mark()
     operator.restart()
