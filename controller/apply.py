@@ -2,6 +2,8 @@
 
 - An object is written by one server-side apply with force.
 - Before a create the API server is asked, because a cache may not know the object yet.
+- What cannot be changed but may be made again is deleted only if the API server would take the new
+  one, and only as it was read just before. The next plan makes it: a successor does the same.
 - One refused object (immutable field, admission, quota) does not keep the others from being
   written; an error that another try may mend ends `execute`, after what was done is recorded.
 """
@@ -14,6 +16,7 @@ from typing import Literal, Protocol
 import msgspec
 import structlog
 
+from controller.client.requests import Propagation
 from controller.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
 from controller.metrics import Metrics
 from controller.objects import Manifest, ObjectMeta, ObjectRef, OwnerReference, Resource, Snapshot
@@ -26,7 +29,9 @@ from controller.plan import (
     Unchanged,
     Update,
     Waiting,
+    as_new,
     step_for,
+    with_values_of,
     without_nulls,
 )
 
@@ -40,7 +45,8 @@ FORBIDDEN = "Forbidden"
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-Action = Literal["unchanged", "created", "changed", "deleted", "refused", "waiting"]
+Action = Literal["unchanged", "created", "changed", "deleted", "recreating", "refused", "waiting"]
+"""`recreating`: deleted, what it owns kept; the next plan makes it again."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -71,7 +77,7 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def writes(self) -> tuple[Line, ...]:
         """The objects that were written; empty in a steady state."""
-        written = ("created", "changed", "deleted")
+        written = ("created", "changed", "deleted", "recreating")
         return tuple(line for line in self.lines if line.action in written)
 
     @property
@@ -99,11 +105,25 @@ class ApplyClient(Protocol):
         *,
         subresource: str = "",
         field_manager: str | None = None,
+        dry_run: bool = False,
     ) -> Snapshot:
         """Server-side apply with force."""
         ...
 
-    async def delete(self, ref: ObjectRef, *, uid: str) -> None:
+    async def create(
+        self, resource: Resource, manifest: Manifest, *, dry_run: bool = False
+    ) -> Snapshot:
+        """Create an object."""
+        ...
+
+    async def delete(
+        self,
+        ref: ObjectRef,
+        *,
+        uid: str,
+        resource_version: str = "",
+        propagation: Propagation = "Background",
+    ) -> None:
         """Delete this very object; gone is fine."""
         ...
 
@@ -135,7 +155,7 @@ def reported(metrics: Metrics) -> Callable[[Line], None]:
         if line.action in ("refused", "waiting"):
             log.warning("object not written", reason=line.reason, error=line.message)
         elif line.action != "unchanged":
-            verb = "delete" if line.action == "deleted" else "apply"
+            verb = "delete" if line.uid else "apply"
             metrics.wrote(verb, line.ref.resource.kind)
             log.info("object written", paths=line.paths[:20])
         if line.noop:
@@ -204,11 +224,38 @@ async def _create(
 
 
 async def _update(step: Update, client: ApplyClient) -> Line:
-    applied = await client.apply(step.ref.resource, step.manifest)
+    try:
+        applied = await client.apply(step.ref.resource, step.manifest)
+    except InvalidError as error:
+        if step.recreate_for and _reason(error) == IMMUTABLE_FIELD:
+            return await _recreate(step, client)
+        raise
     version = applied.metadata.resource_version
-    paths = tuple(change.path for change in step.changes)
     noop = version == step.resource_version
-    return Line(step.ref, "changed", paths, noop=noop, version=version)
+    return Line(step.ref, "changed", step.paths, noop=noop, version=version)
+
+
+async def _recreate(step: Update, client: ApplyClient) -> Line:
+    """Delete the object and keep what it owns, if that is all that its change takes.
+
+    It is not made again here: until the garbage collector has let go of what it owns, the old
+    object is still there, marked. The next plans wait for its end (`Waiting`), then create.
+    """
+    ref = step.ref
+    live = await client.get(ref)
+    # With the immutable fields as they are, would the change be taken? Else they are not the only
+    # trouble, or others are immutable, too: a selector, say, under which nothing was adopted.
+    rest = with_values_of(live.manifest(), step.manifest, step.recreate_for)
+    await client.apply(ref.resource, rest, dry_run=True)
+    # And would the new object be? Nothing may stand against it when the old one is gone.
+    await client.create(ref.resource, as_new(step.manifest), dry_run=True)
+    await client.delete(
+        ref,
+        uid=live.metadata.uid,
+        resource_version=live.metadata.resource_version,
+        propagation="Orphan",
+    )
+    return Line(ref, "recreating", step.paths, uid=live.metadata.uid)
 
 
 def _reason(error: ApiError) -> str:

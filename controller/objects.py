@@ -153,7 +153,13 @@ class Change(msgspec.Struct, Generic[T_co], frozen=True):
 
 
 class Desired(msgspec.Struct, frozen=True):
-    """One child object that should exist, as it should be."""
+    """One child object that should exist, as it should be.
+
+    `recreate_for` are paths such as `spec.volumeClaimTemplates`, of fields that the server lets
+    nobody change. If nothing but them stands against a change, the object may be deleted and made
+    again; what it owns stays, for the new one to adopt.
+    """
 
     resource: Resource
     manifest: Manifest
+    recreate_for: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ APPLIED_FIELDS = "rocketmq.apache.org/applied-fields"
 
 NAME_TAKEN = "NameTaken"
 
+_IDENTITY = ("name", "uid")
 _CLAIM = "PersistentVolumeClaim"
 
 
@@ -45,12 +46,21 @@ class Create(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """Fields of ours differ. `manifest` holds the uid, so that it meets no other object."""
+    """Fields of ours differ. `manifest` holds the uid, so that it meets no other object.
+
+    `recreate_for`: see `Desired`.
+    """
 
     ref: ObjectRef
     manifest: Manifest
     changes: tuple[FieldChange, ...]
     resource_version: str
+    recreate_for: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The fields that differ."""
+        return tuple(change.path for change in self.changes)
 
 
 class Delete(msgspec.Struct, frozen=True):
@@ -100,7 +110,10 @@ def plan(
         ref = _ref(one)
         if ref in steps or ref.resource.kind == _CLAIM:
             raise ValueError(f"{ref} must not be desired (again)")
-        steps[ref] = step_for(ref, stamped(one, owner), observed.get(ref), owner)
+        step = step_for(ref, stamped(one, owner), observed.get(ref), owner)
+        if isinstance(step, Update):
+            step = msgspec.structs.replace(step, recreate_for=one.recreate_for)
+        steps[ref] = step
     for ref, snapshot in reversed(list(observed.items())):
         if ref not in steps and _is_surplus(ref, snapshot.metadata, owner):
             steps[ref] = Delete(ref, snapshot.metadata.uid)
@@ -173,6 +186,30 @@ def _is_surplus(ref: ObjectRef, metadata: ObjectMeta, owner: OwnerReference) -> 
         and metadata.deletion_timestamp is None
         and ref.resource.kind != _CLAIM
     )
+
+
+def with_values_of(observed: Manifest, manifest: Manifest, paths: Sequence[str]) -> Manifest:
+    """A copy of `manifest` in which the fields at these paths are as they were observed."""
+    result = dict(manifest)
+    for path in paths:
+        field, _, rest = path.partition(".")
+        if rest:
+            inner = observed.get(field, {}), result.get(field, {})
+            result[field] = with_values_of(*inner, (rest,))
+        elif field in observed:
+            result[field] = observed[field]
+        else:
+            result.pop(field, None)
+    return result
+
+
+def as_new(manifest: Manifest) -> Manifest:
+    """A copy under another name, as good as unique, and without uid: for a trial of a create."""
+    metadata = {
+        field: value for field, value in manifest["metadata"].items() if field not in _IDENTITY
+    }
+    # The server cuts the name where what it adds would make it too long.
+    return manifest | {"metadata": metadata | {"generateName": f"{manifest['metadata']['name']}-"}}
 
 
 def without_nulls(value: Any) -> Any:

@@ -142,10 +142,6 @@ class Recorder(Protocol):
 class Client(ApplyClient, StepClient, Lister, Protocol):
     """What a reconciler needs of a KubeClient."""
 
-    async def delete(self, ref: ObjectRef, *, uid: str) -> None:
-        """Delete this very object; gone is fine."""
-        ...
-
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler works with."""

@@ -98,7 +98,7 @@ def apply(
     return HttpRequest(
         "PATCH",
         f"{path}/{subresource}" if subresource else path,
-        query=(("fieldManager", field_manager), ("force", "true"), _STRICT, *_dry(dry_run)),
+        query=(("fieldManager", field_manager), ("force", "true"), _STRICT, *_dry(run=dry_run)),
         headers=(_APPLY,),
         body=msgspec.json.encode(manifest),
     )
@@ -111,7 +111,7 @@ def create(
     return HttpRequest(
         "POST",
         _path(resource, manifest["metadata"].get("namespace")),
-        query=(("fieldManager", field_manager), _STRICT, *_dry(dry_run)),
+        query=(("fieldManager", field_manager), _STRICT, *_dry(run=dry_run)),
         headers=(_JSON,),
         body=msgspec.json.encode(manifest),
     )
@@ -172,8 +172,8 @@ def evict(ref: ObjectRef, *, uid: str) -> HttpRequest:
     return HttpRequest("POST", path, headers=(_JSON,), body=msgspec.json.encode(eviction))
 
 
-def _dry(dry_run: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001 - private
-    return (("dryRun", "All"),) if dry_run else ()
+def _dry(*, run: bool) -> tuple[tuple[str, str], ...]:
+    return (("dryRun", "All"),) if run else ()
 
 
 def _read_many(selection: Selection, *parameters: tuple[str, str]) -> HttpRequest:

@@ -25,8 +25,15 @@ from reconcilers.steps.decision import (
 CREATED = "Created"
 UPDATED = "Updated"
 DELETED = "Deleted"
+RECREATING = "Recreating"
+"""Deleted without what it owns, to be made again: the only way to change an immutable field."""
 
-_REASONS = {"created": CREATED, "changed": UPDATED, "deleted": DELETED}
+_REASONS = {
+    "created": CREATED,
+    "changed": UPDATED,
+    "deleted": DELETED,
+    "recreating": RECREATING,
+}
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -42,7 +49,7 @@ class Written(Protocol):
 
     @property
     def action(self) -> str:
-        """`created`, `changed` or `deleted`."""
+        """`created`, `changed`, `deleted` or `recreating`."""
         ...
 
     @property

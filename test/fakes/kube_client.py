@@ -30,6 +30,8 @@ from controller.objects import Manifest, ObjectRef, Resource, Snapshot
 Leaves = dict[tuple[str, ...], Any]
 """A manifest as paths; an item of a merged list is one path element, its key in JSON."""
 
+_HARMLESS = ("get", "list", "dry-run")
+
 _KEYS = {
     "containers": ("name",),
     "env": ("name",),
@@ -68,7 +70,7 @@ class FakeKubeClient:
     @property
     def writes(self) -> list[tuple[str, ObjectRef]]:
         """The calls that change something, whether or not they were refused."""
-        return [call for call in self.calls if call[0] not in ("get", "list")]
+        return [(verb, ref) for verb, ref in self.calls if not verb.startswith(_HARMLESS)]
 
     def snapshots(self) -> dict[ObjectRef, Snapshot]:
         """Everything, as caches would show it."""
@@ -97,12 +99,18 @@ class FakeKubeClient:
             and wanted.items() <= found.metadata.labels.items()
         ]
 
-    async def create(self, resource: Resource, manifest: Manifest) -> Snapshot:
+    async def create(
+        self, resource: Resource, manifest: Manifest, *, dry_run: bool = False
+    ) -> Snapshot:
+        metadata = manifest["metadata"]
+        if "name" not in metadata:
+            named = metadata | {"name": metadata["generateName"] + "x7k2p"}
+            manifest = manifest | {"metadata": named}
         ref = _ref(resource, manifest)
-        await self._called("create", ref, manifest)
+        await self._called(_verb("create", dry_run), ref, manifest)
         if ref in self.objects:
             raise AlreadyExistsError(f"{ref} already exists", status=409)
-        return _snapshot(self._store(ref, manifest))
+        return _snapshot(manifest if dry_run else self._store(ref, manifest))
 
     async def apply(
         self,
@@ -111,14 +119,17 @@ class FakeKubeClient:
         *,
         subresource: str = "",
         field_manager: str | None = None,
+        dry_run: bool = False,
     ) -> Snapshot:
         ref = _ref(resource, manifest)
-        await self._called(f"apply {subresource}".strip(), ref, manifest)
+        await self._called(_verb(f"apply {subresource}".strip(), dry_run), ref, manifest)
         before = self.objects.get(ref)
         if before is None and subresource:
             raise NotFoundError(f"{ref} not found", status=404)
         if not subresource:  # seen on kube-apiserver 1.36: a status is written whatever the uid
             _check_uid(manifest["metadata"].get("uid"), before)
+        if dry_run:
+            return _snapshot(manifest)
         wished = _leaves(manifest)
         for path in [("metadata", "uid"), ("apiVersion",), ("kind",)]:
             wished.pop(path, None)
@@ -210,6 +221,10 @@ class FakeKubeClient:
             stored["metadata"]["resourceVersion"] = str(self._version)
             self.objects[ref] = stored
         return stored
+
+
+def _verb(verb: str, dry_run: bool) -> str:
+    return f"dry-run {verb}" if dry_run else verb
 
 
 def _check_uid(uid: str | None, before: Manifest | None) -> None:

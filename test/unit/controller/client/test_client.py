@@ -111,6 +111,17 @@ async def test_an_apply_is_made_in_the_name_of_the_field_manager_or_of_another_o
     ]
 
 
+async def test_an_apply_and_a_create_may_be_trials() -> None:
+    transport = ScriptedTransport(POD, POD)
+    kube = client(transport)
+    await kube.apply(PODS, MANIFEST, dry_run=True)
+    await kube.create(PODS, MANIFEST, dry_run=True)
+    assert transport.requests == [
+        requests.apply(PODS, MANIFEST, field_manager="operator", dry_run=True),
+        requests.create(PODS, MANIFEST, field_manager="operator", dry_run=True),
+    ]
+
+
 async def test_a_create_of_what_exists_is_an_error() -> None:
     transport = ScriptedTransport(POD, AlreadyExistsError("there", status=409))
     kube = client(transport)

@@ -143,3 +143,11 @@ def test_a_merge_patch_means_one_uid_and_refuses_unknown_fields() -> None:
         (("Content-Type", "application/merge-patch+json"),),
         msgspec.json.encode({"metadata": metadata, "spec": {"x": 1}}),
     )
+
+
+def test_a_trial_is_asked_for_by_a_parameter() -> None:
+    for trial in (
+        requests.apply(BROKERS, BROKER, field_manager="operator", dry_run=True),
+        requests.create(BROKERS, BROKER, field_manager="operator", dry_run=True),
+    ):
+        assert ("dryRun", "All") in trial.query
