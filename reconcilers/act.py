@@ -11,12 +11,20 @@ from typing import Protocol
 
 import msgspec
 
-from controller.errors import ConflictError, DisruptionBudgetError, NotFoundError
-from controller.objects import ObjectRef, Snapshot
-from reconcilers.api.kube import POD, STATEFUL_SET
+from controller.errors import (
+    ConflictError,
+    DisruptionBudgetError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+from controller.objects import Manifest, ObjectRef, Snapshot
+from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from reconcilers.desired import names
 from reconcilers.steps.decision import (
     Done,
+    GrowClaim,
+    LabelClaim,
     MoveWrites,
     NoteWrites,
     PushSettings,
@@ -48,15 +56,27 @@ class StepClient(Protocol):
         """Set or (None) remove annotations of this very object."""
         ...
 
+    async def merge_patch(self, ref: ObjectRef, manifest: Manifest, *, uid: str) -> Snapshot:
+        """Set these fields of this very object."""
+        ...
+
 
 async def act(client: StepClient, admin: Admin, namespace: str, step: Step) -> Done:
     """Do one step. Raises the ApiError of a call that another try may mend."""
     try:
-        await _act(client, admin, namespace, step)
+        if isinstance(step, GrowClaim | LabelClaim):
+            claim = ObjectRef(PERSISTENT_VOLUME_CLAIM, namespace, step.claim)
+            await client.merge_patch(claim, _claim_patch(step), uid=step.uid)
+        else:
+            await _act(client, admin, namespace, step)
     except RocketmqError as error:
         return Done(step, str(error))
     except DisruptionBudgetError as error:
         return Done(step, f"a PodDisruptionBudget does not allow it now: {error.message}")
+    except (ForbiddenError, InvalidError) as error:
+        if not isinstance(step, GrowClaim):
+            raise
+        return Done(step, error.message)  # the storage's word on it, not a fault of ours
     except (ConflictError, NotFoundError):
         return Done(step, "it is not there any more as it was seen")
     return Done(step)
@@ -80,6 +100,12 @@ async def _act(client: StepClient, admin: Admin, namespace: str, step: Step) -> 
             await client.delete(ObjectRef(POD, namespace, pod), uid=uid)
         case RemoveReplica(stateful_set, uid, _):
             await client.delete(ObjectRef(STATEFUL_SET, namespace, stateful_set), uid=uid)
+
+
+def _claim_patch(step: GrowClaim | LabelClaim) -> Manifest:
+    if isinstance(step, LabelClaim):
+        return {"metadata": {"labels": dict(step.labels)}}
+    return {"spec": {"resources": {"requests": {"storage": step.size}}}}
 
 
 async def _annotate(client: StepClient, ref: ObjectRef, uid: str, note: WritesMoved | None) -> None:

@@ -32,7 +32,16 @@ from controller.runner import Controller, ControllerSettings
 from controller.triggers import controlling_owner, itself, mapped
 from controller.workqueue import WorkQueue
 from reconcilers.api.broker import BROKER, Broker
-from reconcilers.api.kube import CONFIG_MAP, POD, POD_DISRUPTION_BUDGET, SERVICE, STATEFUL_SET, Pod
+from reconcilers.api.kube import (
+    CONFIG_MAP,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    STATEFUL_SET,
+    PersistentVolumeClaim,
+    Pod,
+)
 from reconcilers.api.meta import GROUP
 from reconcilers.api.name_service import NAME_SERVICE, NameService
 from reconcilers.broker import BrokerReconciler
@@ -61,6 +70,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     name_services: dict[str, Informer[NameService | Undecodable]]
     brokers: dict[str, Informer[Broker | Undecodable]]
     pods: dict[str, Informer[Pod | Undecodable]]
+    claims: dict[str, Informer[PersistentVolumeClaim | Undecodable]]
     children: dict[Resource, dict[str, Informer[Snapshot]]]
 
     def components(self, metrics: Metrics) -> Iterable[Component]:
@@ -68,6 +78,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
         yield from _components(self.name_services, metrics)
         yield from _components(self.brokers, metrics)
         yield from _components(self.pods, metrics)
+        yield from _components(self.claims, metrics)
         for informers in self.children.values():
             yield from _components(informers, metrics)
 
@@ -77,6 +88,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
             name_services=_cached(self.name_services),
             brokers=_cached(self.brokers),
             pods=_cached(self.pods),
+            claims=_cached(self.claims),
             children={resource: _cached(found) for resource, found in self.children.items()},
         )
 
@@ -178,6 +190,16 @@ def _watched(client: KubeClient, namespaces: tuple[str, ...]) -> Watched:
             )
             for namespace in namespaces
         },
+        claims={
+            namespace: Informer(
+                client,
+                PERSISTENT_VOLUME_CLAIM,
+                typed(PersistentVolumeClaim),
+                namespace=namespace or None,
+                label_selector=ours,
+            )
+            for namespace in namespaces
+        },
         children={
             resource: {
                 namespace: Informer(
@@ -217,6 +239,9 @@ def _controllers(
         broker.watch(pods, mapped(_instances(names.BROKER_COMPONENT)))
         # The addresses of name servers on the host network are those of their pods.
         broker.watch(pods, mapped(_name_server_pods(brokers_beside)))
+    for claims in watched.claims.values():
+        name_service.watch(claims, mapped(_instances(names.NAME_SERVER_COMPONENT)))
+        broker.watch(claims, mapped(_instances(names.BROKER_COMPONENT)))
     for informers in watched.children.values():
         for child in informers.values():
             name_service.watch(child, controlling_owner(GROUP, NAME_SERVICE.kind))
@@ -238,12 +263,12 @@ def _controller(
 
 
 def _instances(component: str) -> Callable[[HasMetadata], Iterable[Key]]:
-    """The resource whose labels a pod of this component carries: a hint, as every event."""
+    """The resource whose labels an object of this component carries: a hint, as every event."""
 
-    def keys(pod: HasMetadata) -> Iterable[Key]:
-        labels = pod.metadata.labels
+    def keys(obj: HasMetadata) -> Iterable[Key]:
+        labels = obj.metadata.labels
         if labels.get(names.COMPONENT) == component:
-            yield Key(pod.metadata.namespace, labels.get(names.INSTANCE, ""))
+            yield Key(obj.metadata.namespace, labels.get(names.INSTANCE, ""))
 
     return keys
 

@@ -36,7 +36,7 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
     async def observe(self, cr: Broker) -> BrokerFacts:
         """See base."""
         tools = self._tools
-        return await observe_broker(tools.caches, tools.client, tools.admin, cr)
+        return await observe_broker(tools.caches, tools.client, tools.admin, cr, tools.now())
 
     async def observe_anew(self, cr: Broker, facts: BrokerFacts) -> BrokerFacts:
         """See base."""

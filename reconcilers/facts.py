@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from reconcilers.api.kube import Pod, StatefulSet
+from reconcilers.api.kube import PersistentVolumeClaim, Pod, StatefulSet
 
 
 class NameServers(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +81,10 @@ class NameServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     stateful_set: StatefulSet | None = None
     answers: Mapping[str, NameServerAnswer | Silence] = {}
     followers: tuple[Follower, ...] = ()
+    claims: Mapping[str, PersistentVolumeClaim] = {}
+    """The claims that there are, by pod."""
+    grow_at_start: frozenset[str] = frozenset()
+    """The pods whose volume does not grow before their next start."""
 
 
 class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,10 @@ class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
     answers: Mapping[str, BrokerAnswer | Silence] = {}
     registrations: Mapping[str, NameServerAnswer | Silence] = {}
     name_service_waits: str = ""
+    claims: Mapping[str, PersistentVolumeClaim] = {}
+    """The claims that there are, by pod."""
+    grow_at_start: frozenset[str] = frozenset()
+    """The pods whose volume does not grow before their next start."""
 
     @property
     def stateful_sets(self) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ class NameServiceReconciler(ClusterReconciler[NameService, NameServiceFacts, Nam
 
     async def observe(self, cr: NameService) -> NameServiceFacts:
         """See base."""
-        return await observe_name_service(self._tools.caches, self._tools.admin, cr)
+        tools = self._tools
+        return await observe_name_service(tools.caches, tools.client, tools.admin, cr, tools.now())
 
     async def observe_anew(self, cr: NameService, facts: NameServiceFacts) -> NameServiceFacts:
         """See base."""

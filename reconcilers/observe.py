@@ -7,7 +7,8 @@ alone: a label can be put on anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -24,11 +25,20 @@ from controller.objects import (
 )
 from controller.store import Store
 from reconcilers.api.broker import Broker, BrokerRow
-from reconcilers.api.kube import CONFIG_MAP, POD, STATEFUL_SET, Pod, StatefulSet
+from reconcilers.api.kube import (
+    CONFIG_MAP,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    STATEFUL_SET,
+    PersistentVolumeClaim,
+    Pod,
+    StatefulSet,
+)
 from reconcilers.api.name_service import NameService
 from reconcilers.ask import ask_brokers, ask_name_servers
 from reconcilers.desired import names
 from reconcilers.desired.name_servers import asked_at, name_servers
+from reconcilers.desired.storage import broker_claims, name_server_claims
 from reconcilers.facts import (
     BrokerFacts,
     Follower,
@@ -39,7 +49,8 @@ from reconcilers.facts import (
     Silence,
 )
 from reconcilers.steps.members import name_server_address
-from reconcilers.steps.name_service import unsettled
+from reconcilers.steps.name_service import unsettled, wanted_pods
+from reconcilers.steps.storage import grow_at_start
 from rocketmq.admin import Admin
 
 T = TypeVar("T", bound=HasMetadata)
@@ -89,6 +100,7 @@ class Caches(msgspec.Struct, frozen=True, kw_only=True):
     name_services: Cached[NameService | Undecodable]
     brokers: Cached[Broker | Undecodable]
     pods: Cached[Pod | Undecodable]
+    claims: Cached[PersistentVolumeClaim | Undecodable]
     children: dict[Resource, Cached[Snapshot]]
 
 
@@ -157,9 +169,14 @@ def _controller_uid(obj: HasMetadata) -> str:
     return "" if owner is None else owner.uid
 
 
-async def observe_name_service(caches: Caches, admin: Admin, cr: NameService) -> NameServiceFacts:
+async def observe_name_service(
+    caches: Caches, api: Getter, admin: Admin, cr: NameService, now: datetime
+) -> NameServiceFacts:
     """The facts about one NameService."""
     pods = owned_pods(caches, cr)
+    there = {pod.metadata.name for pod in pods}
+    servers = sorted({*wanted_pods(cr), *there})
+    claims = await _claims(caches, api, cr, name_server_claims(cr.spec, servers), there)
     addresses = {
         pod.metadata.name: name_server_address(pod)
         for pod in pods
@@ -170,6 +187,8 @@ async def observe_name_service(caches: Caches, admin: Admin, cr: NameService) ->
         stateful_set=next(iter(_owned_sets(caches, cr)), None),
         answers=await ask_name_servers(admin, addresses),
         followers=_followers(caches, cr),
+        claims=claims,
+        grow_at_start=grow_at_start(claims, now),
     )
 
 
@@ -189,7 +208,33 @@ def _running(broker: Broker) -> list[BrokerRow]:
     return [row for row in broker.status.brokers if row.name in broker.status.nodes]
 
 
-async def observe_broker(caches: Caches, api: Getter, admin: Admin, cr: Broker) -> BrokerFacts:
+async def _claims(
+    caches: Caches, api: Getter, cr: HasMetadata, wanted: Mapping[str, str], pods: Collection[str]
+) -> dict[str, PersistentVolumeClaim]:
+    """The claims that there are, by pod; `wanted` are their names, `pods` those that exist."""
+    found: dict[str, PersistentVolumeClaim] = {}
+    for pod, name in wanted.items():
+        key = Key(cr.metadata.namespace, name)
+        claim = caches.claims.get(key)
+        if claim is None and pod in pods:
+            # Another operator's claim, which bears no label of ours (yet): not watched.
+            claim = await _live_claim(api, key)
+        if isinstance(claim, PersistentVolumeClaim):
+            found[pod] = claim
+    return found
+
+
+async def _live_claim(api: Getter, key: Key) -> PersistentVolumeClaim | None:
+    try:
+        found = await api.get(ObjectRef(PERSISTENT_VOLUME_CLAIM, key.namespace, key.name))
+    except NotFoundError:
+        return None
+    return msgspec.json.decode(found.body, type=PersistentVolumeClaim)
+
+
+async def observe_broker(
+    caches: Caches, api: Getter, admin: Admin, cr: Broker, now: datetime
+) -> BrokerFacts:
     """The facts about one Broker."""
     services = [
         service
@@ -200,7 +245,15 @@ async def observe_broker(caches: Caches, api: Getter, admin: Admin, cr: Broker) 
     found = name_servers(cr, services, name_server_pods)
     pods = owned_pods(caches, cr)
     asked = found.addresses if isinstance(found, NameServers) else ()
+    sets = _owned_sets(caches, cr)
     common_config = await _common_config(api, cr)
+    claims = await _claims(
+        caches,
+        api,
+        cr,
+        broker_claims(cr.spec, _member_pods(cr, sets)),
+        {pod.metadata.name for pod in pods},
+    )
     async with asyncio.TaskGroup() as group:
         answers = group.create_task(ask_brokers(admin, pods))
         registrations = group.create_task(
@@ -209,12 +262,19 @@ async def observe_broker(caches: Caches, api: Getter, admin: Admin, cr: Broker) 
     return BrokerFacts(
         name_servers=found,
         pods=pods,
-        sets=_owned_sets(caches, cr),
+        sets=sets,
         common_config=common_config,
         answers=answers.result(),
         registrations=registrations.result(),
         name_service_waits=_name_service_waits(caches, services, found, registrations.result()),
+        claims=claims,
+        grow_at_start=grow_at_start(claims, now),
     )
+
+
+def _member_pods(cr: Broker, sets: Iterable[StatefulSet]) -> list[str]:
+    surplus = names.surplus_members(cr, [one.metadata.name for one in sets])
+    return [member.pod for member in (*names.members(cr), *surplus)]
 
 
 def _name_service_waits(

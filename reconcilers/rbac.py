@@ -14,6 +14,7 @@ from controller.objects import Manifest
 from reconcilers.api.kinds import DEFINITIONS
 from reconcilers.api.kube import (
     CONFIG_MAP,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
     SERVICE,
@@ -85,6 +86,12 @@ RULES = (
         verbs=(*_WATCH, "patch", "delete"),
         reason="Where they run and whether they serve; the note that producers were sent to other "
         "groups; the restart of one that serves nobody.",
+    ),
+    Rule(
+        group="",
+        resources=(PERSISTENT_VOLUME_CLAIM.plural,),
+        verbs=("get", *_WATCH, "patch"),
+        reason="Volumes grow with the spec; a claim that another operator made gets our labels.",
     ),
     Rule(
         group="",

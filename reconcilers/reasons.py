@@ -17,6 +17,7 @@ PODS_NOT_READY = "PodsNotReady"
 CREATING_PODS = "CreatingPods"
 STARTING_PODS = "StartingPods"
 REMOVING_PODS = "RemovingPods"
+GROWING_VOLUMES = "GrowingVolumes"
 
 # Somebody has to do something
 INVALID_SPEC = "InvalidSpec"
@@ -26,6 +27,9 @@ POD_UNSCHEDULABLE = "PodUnschedulable"
 POD_CRASHING = "PodCrashing"
 IMAGE_NOT_PULLED = "ImageNotPulled"
 CONTAINER_NOT_CREATED = "ContainerNotCreated"
+
+VOLUME_LOST = "VolumeLost"
+VOLUME_NOT_GROWN = "VolumeNotGrown"
 
 SCALE_IN_HELD = "ScaleInHeld"
 
@@ -45,6 +49,7 @@ WRITES_MOVED = "WritesMoved"
 WRITES_RESTORED = "WritesRestored"
 SETTINGS_PUSHED = "SettingsPushed"
 REPLICA_REMOVED = "ReplicaRemoved"
+VOLUME_GROWN = "VolumeGrown"
 STEP_FAILED = "StepFailed"
 
 # Which name servers (reconcilers.facts.NameServerProblem)

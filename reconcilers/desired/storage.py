@@ -7,6 +7,8 @@ an emptyDir alike `logs/<StatefulSet>` and `store/<StatefulSet>` for a broker; f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from controller.objects import Manifest
@@ -63,6 +65,29 @@ def broker_storage(spec: WorkloadSpec, cr_name: str, member: names.Member) -> St
         **names.member_selector(cr_name, member),
     }
     return _storage(spec, volume, mounts, labels)
+
+
+def claim_size(spec: WorkloadSpec) -> str:
+    """The size of each claim, a quantity; empty where there are none. `spec` has no problems."""
+    if spec.storage_mode not in ("StorageClass", "NFS"):
+        return ""
+    return str(spec.volume_claim_templates[0].spec["resources"]["requests"]["storage"])
+
+
+def broker_claims(spec: WorkloadSpec, pods: Iterable[str]) -> dict[str, str]:
+    """The name of the claim of each pod, by pod; empty where there are none."""
+    return _claims(spec, pods, DEFAULT_BROKER_VOLUME)
+
+
+def name_server_claims(spec: WorkloadSpec, pods: Iterable[str]) -> dict[str, str]:
+    """The name of the claim of each pod, by pod; empty where there are none."""
+    return _claims(spec, pods, DEFAULT_NAME_SERVER_VOLUME)
+
+
+def _claims(spec: WorkloadSpec, pods: Iterable[str], default: str) -> dict[str, str]:
+    if spec.storage_mode not in ("StorageClass", "NFS"):
+        return {}
+    return {pod: f"{_volume_name(spec, default)}-{pod}" for pod in pods}
 
 
 def _storage(

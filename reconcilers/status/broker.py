@@ -26,6 +26,7 @@ from reconcilers.status.conditions import (
     add_pod_conditions,
     add_unmade_conditions,
     add_up_to_date_condition,
+    claim_words,
     held_words,
     moving_words,
     named,
@@ -35,6 +36,7 @@ from reconcilers.steps.broker import rounded_lag
 from reconcilers.steps.decision import Progress
 from reconcilers.steps.members import MemberState, member_states
 from reconcilers.steps.settings import NAME_SERVERS
+from reconcilers.steps.storage import growing_words, volume_size
 
 
 def broker_status(
@@ -50,8 +52,12 @@ def broker_status(
         surplus = names.surplus_members(cr, facts.stateful_sets)
         kept = {member.pod for member in surplus}
         pods = [pod for pod in facts.pods if pod.metadata.name not in kept]
-        held = _held(cr, surplus) or held_words(progress, allow_restart=allow_restart)
-        moving = moving_words(progress)
+        held = (
+            claim_words(facts.claims, progress, cr.status.conditions)
+            or _held(cr, surplus)
+            or held_words(progress, allow_restart=allow_restart)
+        )
+        moving = moving_words(progress) or growing_words(facts.claims)
         add_pod_conditions(conditions, "brokers", pod_states(wanted, pods), outcome, held, moving)
     add_up_to_date_condition(conditions, progress, allow_restart=allow_restart)
     add_configuration_condition(conditions, ignored_settings(cr, facts.common_config))
@@ -78,6 +84,7 @@ def _seen(cr: Broker, facts: BrokerFacts, progress: Progress | None) -> BrokerSt
     rows = tuple(_row(cr, state, waiting.get(state.name, "")) for state in member_states(cr, facts))
     seen = BrokerStatus(
         observed_generation=cr.metadata.generation,
+        volume_size=volume_size(facts.claims),
         size=sum(row.broker_id == 0 and row.name in by_name for row in rows),
         brokers_total=len(wanted),
         brokers_ready=sum(row.ready for row in rows[: len(wanted)]),

@@ -17,6 +17,7 @@ from reconcilers import reasons
 from reconcilers.facts import NameServerProblem
 from reconcilers.pods import PodStates
 from reconcilers.steps.decision import Phase, Progress
+from reconcilers.steps.storage import Claims, claim_trouble
 
 _NAMED = 5
 """Pods that a message names; the others it counts."""
@@ -158,6 +159,20 @@ def held_words(progress: Progress | None, *, allow_restart: bool) -> tuple[str, 
     if progress is None or progress.decision.phase != "held" or not allow_restart:
         return None
     return reasons.HELD, progress.decision.message
+
+
+def claim_words(
+    claims: Claims, progress: Progress | None, before: Sequence[Condition]
+) -> tuple[str, str] | None:
+    """What somebody has to do about a volume, as reason and message."""
+    found = claim_trouble(claims, progress.done if progress is not None else ())
+    if found is not None or progress is not None:
+        return found
+    # Whether it may grow was not tried this time.
+    return next(
+        ((one.reason, one.message) for one in before if one.reason == reasons.VOLUME_NOT_GROWN),
+        None,
+    )
 
 
 def moving_words(progress: Progress | None) -> tuple[str, str] | None:

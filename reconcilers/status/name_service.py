@@ -23,12 +23,14 @@ from reconcilers.status.conditions import (
     add_invalid_conditions,
     add_pod_conditions,
     add_up_to_date_condition,
+    claim_words,
     held_words,
     moving_words,
     step_words,
 )
 from reconcilers.steps.decision import Progress
 from reconcilers.steps.name_service import registered, wanted_pods
+from reconcilers.steps.storage import growing_words, volume_size
 
 
 def name_service_status(
@@ -41,7 +43,10 @@ def name_service_status(
     """What there is."""
     conditions = Conditions(cr.metadata, cr.status.conditions)
     states = pod_states(wanted_pods(cr), facts.pods)
-    held, moving = held_words(progress, allow_restart=True), moving_words(progress)
+    held = claim_words(facts.claims, progress, cr.status.conditions) or held_words(
+        progress, allow_restart=True
+    )
+    moving = moving_words(progress) or growing_words(facts.claims)
     add_pod_conditions(conditions, "name servers", states, outcome, held, moving)
     add_up_to_date_condition(conditions, progress, allow_restart=True)
     add_configuration_condition(conditions, ignored_settings(cr))
@@ -66,6 +71,7 @@ def _seen(cr: NameService, facts: NameServiceFacts) -> NameServiceStatus:
     selector = names.selector(names.NAME_SERVER_COMPONENT, name)
     return NameServiceStatus(
         observed_generation=cr.metadata.generation,
+        volume_size=volume_size(facts.claims),
         replicas=len(facts.pods),
         ready_replicas=sum(pod.ready for pod in facts.pods),
         selector=",".join(f"{key}={value}" for key, value in selector.items()),

@@ -15,6 +15,7 @@ from controller.conditions import Condition
 from reconcilers import reasons
 from reconcilers.steps.decision import (
     Done,
+    GrowClaim,
     MoveWrites,
     PushSettings,
     RemoveReplica,
@@ -83,6 +84,7 @@ _STEPS: dict[type, str] = {
     RestoreWrites: reasons.WRITES_RESTORED,
     PushSettings: reasons.SETTINGS_PUSHED,
     RemoveReplica: reasons.REPLICA_REMOVED,
+    GrowClaim: reasons.VOLUME_GROWN,
 }
 
 
@@ -93,7 +95,8 @@ def step_notices(done: Iterable[Done], message: str) -> tuple[Notice, ...]:
         if not one.failure
         else Notice("Warning", reasons.STEP_FAILED, f"{message or 'a step'}: {one.failure}")
         for one in done
-        if type(one.step) in _STEPS
+        # A volume that must not grow is a condition, not an Event at each try.
+        if type(one.step) in _STEPS and not (one.failure and isinstance(one.step, GrowClaim))
     )
 
 
@@ -102,6 +105,8 @@ def _of_step(step: object, message: str) -> str:
         case PushSettings(pod, _, changes):
             told = ", ".join(f"{key}={value}" for key, value in sorted(changes.items()))
             return f"told {pod}: {told}"
+        case GrowClaim(_, claim, _, size):
+            return f"{claim} asks for {size}"
         case _:
             return message
 

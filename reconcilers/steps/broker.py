@@ -30,6 +30,7 @@ from reconcilers.steps.obstacles import (
     unknown_template,
 )
 from reconcilers.steps.settings import ROLE, pushes
+from reconcilers.steps.storage import claim_steps
 from reconcilers.steps.writes import Elsewhere, quieting, restoring, writes_elsewhere
 
 IDLE_S = 60.0
@@ -89,7 +90,8 @@ def decide(cr: Broker, facts: BrokerFacts, now: datetime) -> Decision:
         turns = tuple(_removals(states, cluster))
     if not turns and unknown:
         turns = (_Turn(message=f"waits: {unknown}"),)
-    told = tuple(pushes(cr, facts, states))
+    labels = names.labels(names.BROKER_COMPONENT, cr.metadata.name)
+    told = (*pushes(cr, facts, states), *claim_steps(cr.spec, labels, facts.claims))
     return _decision(seen, turns, told)
 
 

@@ -78,10 +78,41 @@ class RemoveReplica(msgspec.Struct, frozen=True):
     pod: str
 
 
-Step = PushSettings | MoveWrites | NoteWrites | RestoreWrites | Restart | RemoveReplica
+class GrowClaim(msgspec.Struct, frozen=True):
+    """Have a claim ask for a larger volume."""
 
-DISRUPTIVE = (MoveWrites, Restart, RemoveReplica)
-"""Steps that are decided once more on what the API server says now, before they are done."""
+    pod: str
+    claim: str
+    uid: str
+    size: str
+    """A quantity."""
+
+
+class LabelClaim(msgspec.Struct, frozen=True):
+    """Put our labels on a claim that another operator made: unlabelled ones are not watched."""
+
+    pod: str
+    claim: str
+    uid: str
+    labels: Mapping[str, str]
+
+
+Step = (
+    PushSettings
+    | MoveWrites
+    | NoteWrites
+    | RestoreWrites
+    | Restart
+    | RemoveReplica
+    | GrowClaim
+    | LabelClaim
+)
+
+DISRUPTIVE = (MoveWrites, NoteWrites, RestoreWrites, Restart, RemoveReplica)
+"""Steps that are decided once more on what the API server says now, before they are done.
+
+All that concern notes are among them: an old note put over a newer one would end its wait early.
+"""
 
 Phase = Literal["current", "rolling", "waiting", "held", "paused"]
 

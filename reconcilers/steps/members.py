@@ -13,6 +13,7 @@ from reconcilers.desired import names
 from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServers, Silence
 from reconcilers.pods import stuck_because
 from reconcilers.steps.decision import WritesMoved
+from reconcilers.steps.storage import GROWS_AT_START
 from rocketmq.codes import MQVersion
 
 TEMPLATE_CHANGED = "its pod template changed"
@@ -156,6 +157,8 @@ def _outdated(
         return ""
     if stateful_set.revision and pod.revision != stateful_set.revision:
         return TEMPLATE_CHANGED
+    if pod.metadata.name in facts.grow_at_start:
+        return GROWS_AT_START
     if not isinstance(answer, BrokerAnswer) or not isinstance(facts.name_servers, NameServers):
         return ""
     if learns_name_servers(answer.version):

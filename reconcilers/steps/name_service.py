@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+import msgspec
+
 from reconcilers.api.kube import Pod
 from reconcilers.api.name_service import NameService
 from reconcilers.desired import names
@@ -17,20 +19,31 @@ from reconcilers.facts import NameServerAnswer, NameServiceFacts, Silence
 from reconcilers.pods import stuck_because
 from reconcilers.steps.decision import Decision, Restart
 from reconcilers.steps.members import TEMPLATE_CHANGED, is_hung
+from reconcilers.steps.storage import GROWS_AT_START, claim_steps
 
 IDLE_S = 60.0
 BUSY_S = 2.0
 
 
 def decide(cr: NameService, facts: NameServiceFacts, now: datetime) -> Decision:
-    """The next step. `cr` has no problems, and its children are written."""
-    outdated = _outdated(cr, facts)
-    broken = [pod for pod in outdated if _is_broken(pod, facts, now)]
-    words = {pod.metadata.name: TEMPLATE_CHANGED for pod in outdated}
-    unknown = _unknown_template(cr, facts)
+    """The next steps. `cr` has no problems, and its children are written."""
+    words = {pod.metadata.name: _outdated_because(pod, facts) for pod in _outdated(cr, facts)}
     if cr.metadata.annotations.get(names.PAUSED) == "true":
         message = f"nothing is changed while the annotation {names.PAUSED} is true"
-        return Decision(phase="paused", message=message, outdated=words, known=not unknown)
+        known = not _unknown_template(cr, facts)
+        return Decision(phase="paused", message=message, outdated=words, known=known)
+    decision = _turn(cr, facts, words, now)
+    labels = names.labels(names.NAME_SERVER_COMPONENT, cr.metadata.name)
+    claims = tuple(claim_steps(cr.spec, labels, facts.claims))
+    return msgspec.structs.replace(decision, steps=(*claims, *decision.steps))
+
+
+def _turn(
+    cr: NameService, facts: NameServiceFacts, words: dict[str, str], now: datetime
+) -> Decision:
+    outdated = _outdated(cr, facts)
+    broken = [pod for pod in outdated if _is_broken(pod, facts, now)]
+    unknown = _unknown_template(cr, facts)
     if outdated:
         return _restart(cr, facts, (broken or outdated)[0], words, broken=bool(broken))
     incomplete = next(_incomplete(wanted_pods(cr), facts), "")
@@ -103,18 +116,22 @@ def wanted_pods(cr: NameService) -> tuple[str, ...]:
 
 
 def _outdated(cr: NameService, facts: NameServiceFacts) -> list[Pod]:
-    """Wanted pods of an older revision, the highest ordinal first."""
-    revision = facts.stateful_set.revision if facts.stateful_set is not None else ""
+    """Wanted pods that a restart would change, the highest ordinal first."""
     wanted = {name: place for place, name in enumerate(wanted_pods(cr))}
     found = [
         pod
         for pod in facts.pods
-        if revision
-        and pod.metadata.name in wanted
-        and not pod.terminating
-        and pod.revision != revision
+        if pod.metadata.name in wanted and not pod.terminating and _outdated_because(pod, facts)
     ]
     return sorted(found, key=lambda pod: -wanted[pod.metadata.name])
+
+
+def _outdated_because(pod: Pod, facts: NameServiceFacts) -> str:
+    """What a restart of the pod would apply; empty: nothing."""
+    revision = facts.stateful_set.revision if facts.stateful_set is not None else ""
+    if revision and pod.revision != revision:
+        return TEMPLATE_CHANGED
+    return GROWS_AT_START if pod.metadata.name in facts.grow_at_start else ""
 
 
 def _is_broken(pod: Pod, facts: NameServiceFacts, now: datetime) -> bool:
@@ -147,10 +164,10 @@ def _restart(
             waiting={name: obstacle},
             again_after_s=BUSY_S,
         )
-    message = f"restarting {name}: {TEMPLATE_CHANGED}"
+    message = f"restarting {name}: {words[name]}"
     if cr.spec.size == 1:
         message += "; clients that start meanwhile find no route, for it is the only name server"
-    step = Restart(name, pod.metadata.uid, TEMPLATE_CHANGED, evict=not broken)
+    step = Restart(name, pod.metadata.uid, words[name], evict=not broken)
     return Decision(
         phase="rolling", message=message, steps=(step,), outdated=words, again_after_s=BUSY_S
     )

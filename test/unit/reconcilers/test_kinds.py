@@ -23,7 +23,15 @@ from controller.store import StoreWriter
 from fakes.kube_client import FakeKubeClient
 from fakes.rocketmq_caller import Script, ScriptedCaller
 from reconcilers.api.broker import BROKER, Broker
-from reconcilers.api.kube import CONFIG_MAP, POD, SERVICE, STATEFUL_SET, Pod
+from reconcilers.api.kube import (
+    CONFIG_MAP,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SERVICE,
+    STATEFUL_SET,
+    PersistentVolumeClaim,
+    Pod,
+)
 from reconcilers.api.name_service import NAME_SERVICE, NameService
 from reconcilers.app import CHILDREN
 from reconcilers.broker import BrokerReconciler
@@ -120,6 +128,7 @@ class World:
             name_services=self._cached(NAME_SERVICE, typed(NameService)),
             brokers=self._cached(BROKER, typed(Broker)),
             pods=self._cached(POD, typed(Pod)),
+            claims=self._cached(PERSISTENT_VOLUME_CLAIM, typed(PersistentVolumeClaim)),
             children={
                 resource: _filled(
                     snapshot

@@ -147,6 +147,7 @@ class Cluster:
                     name_services=Cached({"": self._own.store}),
                     brokers=Cached({"": nothing.store}),
                     pods=Cached({"": nothing.store}),
+                    claims=Cached({"": nothing.store}),
                     children={
                         resource: Cached({"": writer.store})
                         for resource, writer in self._children.items()
