@@ -32,7 +32,7 @@ demo-down: ## Remove all that `make demo` made
 	@$(PYTHON) hack/demo down --name $(CLUSTER)
 
 ##@ Checks
-.PHONY: setup test lint unit integration conformance e2e generate verify lock
+.PHONY: setup test lint unit integration conformance bench e2e generate verify lock
 setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
 $(VENV)/.complete: requirements/dev.txt
 	@echo "installing development tools into $(VENV)" >&2
@@ -46,7 +46,7 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/python -m mypy
 	@MYPYPATH=hack/cluster $(BIN)/python -m mypy --config-file hack/mypy.ini hack/cluster
-	@MYPYPATH=hack/demo $(BIN)/python -m mypy --config-file hack/mypy.ini hack/demo hack/*.py
+	@MYPYPATH=hack/demo $(BIN)/python -m mypy --config-file hack/mypy.ini hack/demo hack/bench hack/*.py
 	@$(BIN)/lint-imports
 	@$(BIN)/python hack/layout.py
 	@$(MAKE) verify
@@ -56,6 +56,8 @@ integration: setup ## The operator against a real kube-apiserver, etcd and contr
 	@$(PYTEST) test/integration --ignore=test/integration/rocketmq/conformance
 conformance: setup ## The remoting client against real RocketMQ servers of three versions
 	@$(PYTEST) test/integration/rocketmq/conformance
+bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
+	@for one in hack/bench/*.py; do echo "== $$one"; $(BIN)/python "$$one"; done
 e2e: setup ## The operator's image in a real cluster, with real RocketMQ servers and client
 	@$(PYTEST) test/e2e
 generate: setup ## Write CRDs, RBAC and the field reference from the typed models
