@@ -11,6 +11,8 @@ CACHE   ?= $(or $(ROCKETMQ_OPERATOR_CACHE),$(HOME)/.cache/rocketmq-operator)
 CLUSTER ?= demo
 MODE    ?=
 PYTHON  ?= python3
+# Processes that share the tests; 0: all in one, e.g. to see a test's output as it comes.
+WORKERS ?= 2
 # Deploying goes to the current kubectl context.
 NAMESPACE ?= rocketmq-operator
 IMAGE     ?= docker.io/apache/rocketmq-operator:$(OPERATOR_VERSION)
@@ -18,6 +20,7 @@ IMAGE     ?= docker.io/apache/rocketmq-operator:$(OPERATOR_VERSION)
 VENV := $(CACHE)/venv/$(shell cat requirements/dev.txt | sha256sum | cut -c1-12)
 BIN  := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+SHARED := -n $(WORKERS) --dist worksteal
 cluster = $(PYTHON) hack/cluster
 
 .PHONY: help
@@ -51,9 +54,9 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 	@$(BIN)/python hack/layout.py
 	@$(MAKE) verify
 unit: setup ## Unit tests: no sockets, virtual time
-	@$(PYTEST) test/unit
+	@$(PYTEST) $(SHARED) test/unit
 integration: setup ## The operator against a real kube-apiserver, etcd and controller-manager
-	@$(PYTEST) test/integration --ignore=test/integration/rocketmq/conformance
+	@$(PYTEST) $(SHARED) test/integration --ignore=test/integration/rocketmq/conformance
 conformance: setup ## The remoting client against real RocketMQ servers of three versions
 	@$(PYTEST) test/integration/rocketmq/conformance
 bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
