@@ -11,6 +11,8 @@ CACHE   ?= $(or $(ROCKETMQ_OPERATOR_CACHE),$(HOME)/.cache/rocketmq-operator)
 CLUSTER ?= demo
 MODE    ?=
 PYTHON  ?= python3
+# Processes that share the tests; 0: all in one, e.g. to see a test's output as it comes.
+WORKERS ?= 2
 # Deploying goes to the current kubectl context.
 NAMESPACE ?= rocketmq-operator
 IMAGE     ?= docker.io/apache/rocketmq-operator:$(OPERATOR_VERSION)
@@ -18,6 +20,7 @@ IMAGE     ?= docker.io/apache/rocketmq-operator:$(OPERATOR_VERSION)
 VENV := $(CACHE)/venv/$(shell cat requirements/dev.txt | sha256sum | cut -c1-12)
 BIN  := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+SHARED := -n $(WORKERS) --dist worksteal
 cluster = $(PYTHON) hack/cluster
 
 .PHONY: help
@@ -32,7 +35,7 @@ demo-down: ## Remove all that `make demo` made
 	@$(PYTHON) hack/demo down --name $(CLUSTER)
 
 ##@ Checks
-.PHONY: setup test lint unit integration conformance e2e generate verify lock
+.PHONY: setup test lint unit integration conformance bench e2e generate verify lock
 setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
 $(VENV)/.complete: requirements/dev.txt
 	@echo "installing development tools into $(VENV)" >&2
@@ -46,16 +49,18 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/python -m mypy
 	@MYPYPATH=hack/cluster $(BIN)/python -m mypy --config-file hack/mypy.ini hack/cluster
-	@MYPYPATH=hack/demo $(BIN)/python -m mypy --config-file hack/mypy.ini hack/demo hack/*.py
+	@MYPYPATH=hack/demo $(BIN)/python -m mypy --config-file hack/mypy.ini hack/demo hack/bench hack/*.py
 	@$(BIN)/lint-imports
 	@$(BIN)/python hack/layout.py
 	@$(MAKE) verify
 unit: setup ## Unit tests: no sockets, virtual time
-	@$(PYTEST) test/unit
+	@$(PYTEST) $(SHARED) test/unit
 integration: setup ## The operator against a real kube-apiserver, etcd and controller-manager
-	@$(PYTEST) test/integration --ignore=test/integration/rocketmq/conformance
+	@$(PYTEST) $(SHARED) test/integration --ignore=test/integration/rocketmq/conformance
 conformance: setup ## The remoting client against real RocketMQ servers of three versions
 	@$(PYTEST) test/integration/rocketmq/conformance
+bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
+	@for one in hack/bench/*.py; do echo "== $$one"; $(BIN)/python "$$one"; done
 e2e: setup ## The operator's image in a real cluster, with real RocketMQ servers and client
 	@$(PYTEST) test/e2e
 generate: setup ## Write CRDs, RBAC and the field reference from the typed models

@@ -6,6 +6,7 @@ only the request codes of its own version and answers REQUEST_CODE_NOT_SUPPORTED
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 
@@ -275,9 +276,12 @@ class MQVersion(IntEnum):
     V5_3_1 = 475
     V5_3_2 = 477
     V5_3_3 = 479
+    V5_3_4 = 481
     V5_4_0 = 493
     V5_5_0 = 513
 
+
+_VERSION = re.compile(r"V([0-9])_([0-9])_([0-9])(_SNAPSHOT)?")
 
 READS = frozenset(
     {
@@ -347,6 +351,19 @@ def version_name(ordinal: int) -> str:
     patches = (release - MQVersion.V5_0_0) // 2
     major, minor, patch = 5 + patches // 100, patches // 10 % 10, patches % 10
     return f"{major}.{minor}.{patch}" + ("" if release == ordinal else "-SNAPSHOT")
+
+
+def version_ordinal(description: str) -> int | None:
+    """The ordinal of `V5_3_3` or `V5_3_4_SNAPSHOT`, as brokers describe it; None if it is not one.
+
+    To compare versions by, and for `rocketmq.versions`.
+    """
+    found = _VERSION.fullmatch(description)
+    if found is None:
+        return None
+    major, minor, patch = (int(found[part]) for part in (1, 2, 3))
+    release = MQVersion.V5_0_0 + 2 * ((major - 5) * 100 + minor * 10 + patch)
+    return release - bool(found[4])
 
 
 def _name(names: type[IntEnum], code: int) -> str:

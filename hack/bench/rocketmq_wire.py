@@ -176,15 +176,20 @@ def show_calls(port: int, calls: int) -> None:
         rounds["bare asyncio"].append(asyncio.run(bare_asyncio(port, calls)))
         rounds["pool"].append(asyncio.run(pooled(port, calls)))
         together.append(asyncio.run(pooled_together(port, calls)))
-    base = min(map(sum, rounds["bare socket"]))
+    bare_s, asyncio_s = (min(map(sum, rounds[name])) for name in ("bare socket", "bare asyncio"))
+
+    def ratios(taken_s: float) -> str:
+        return f"{taken_s / bare_s:.2f} x bare socket, {taken_s / asyncio_s:.2f} x bare asyncio"
+
     for name, taken in rounds.items():
         best = min(taken, key=sum)
-        p99 = statistics.quantiles(best, n=100)[98]
+        median, p99 = statistics.median(best), statistics.quantiles(best, n=100)[98]
         print(
-            f"{name}: {calls / sum(best):,.0f} calls/s, median {statistics.median(best) * 1e6:.0f} "
-            f"µs, p99 {p99 * 1e6:.0f} µs, {sum(best) / base:.2f} x the bare socket"
+            f"{name}: {calls / sum(best):,.0f} calls/s, median {median * 1e6:.0f} µs, "
+            f"p99 {p99 * 1e6:.0f} µs; {ratios(sum(best))}"
         )
-    print(f"pool, 32 at once: {calls / min(together):,.0f} calls/s, {min(together) / base:.2f} x")
+    best_s = min(together)
+    print(f"pool, 32 at once: {calls / best_s:,.0f} calls/s; {ratios(best_s)}")
 
 
 def main() -> None:

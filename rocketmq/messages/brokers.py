@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rocketmq.calls import Request
-from rocketmq.codes import RequestCode
+from rocketmq.codes import RequestCode, version_ordinal
 from rocketmq.errors import ProtocolError
 from rocketmq.messages.operation import Operation, header, in_body, nothing
 
@@ -17,8 +17,16 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """`V5_3_3`; the ordinal is in every answer's header (5.5 gives it nowhere else)."""
+        """`V5_3_3`."""
         return self._text("brokerVersionDesc")
+
+    @property
+    def version_ordinal(self) -> int:
+        """The MQVersion ordinal, from the description: 5.5 gives no `brokerVersion` any more."""
+        ordinal = version_ordinal(self.version)
+        if ordinal is None:
+            raise ProtocolError(f"brokerVersionDesc is no version: {self.version!r}")
+        return ordinal
 
     @property
     def boot_time_ms(self) -> int:

@@ -1,4 +1,4 @@
-"""The admin client as tests hold it: it remembers which operations have succeeded."""
+"""The admin client as tests hold it: it remembers which operations it was asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from rocketmq.admin import Admin
 from rocketmq.calls import Caller
-from rocketmq.errors import RocketmqError
+from rocketmq.errors import RocketmqError, UnsupportedError
 from rocketmq.messages.clients import ConsumerData, Heartbeat, Outgoing, ProducerData, Sent
 from rocketmq.messages.groups import Subscription
 
@@ -24,11 +24,30 @@ def fresh(what: str) -> str:
     return f"{what}-{next(_NUMBERS)}"
 
 
-def recorded(caller: Caller, succeeded: set[str]) -> Admin:
-    """A facade that adds `area.operation` to a set for each call that raised nothing."""
+class Record:
+    """The operations, as `area.operation`, that succeeded and those that a server did not know."""
+
+    def __init__(self) -> None:
+        self.succeeded: set[str] = set()
+        self.unsupported: set[str] = set()
+
+    def omissions(self, missing: frozenset[str]) -> list[str]:
+        """What was left untried, or was not as expected, of a version that lacks `missing`."""
+        existing = operations() - missing
+        found = (
+            (existing - self.succeeded, "has not succeeded"),
+            (missing - self.unsupported, "should have been refused and was not asked for"),
+            (existing & self.unsupported, "exists and was refused"),
+            (missing & self.succeeded, "should not exist and succeeded"),
+        )
+        return sorted(f"{name} {what}" for names, what in found for name in names)
+
+
+def recorded(caller: Caller, record: Record) -> Admin:
+    """A facade that notes how each call of an operation ended."""
     admin = Admin(caller)
     for name, area in vars(admin).items():
-        setattr(admin, name, _Recorder(name, area, succeeded))
+        setattr(admin, name, _Recorder(name, area, record))
     return admin
 
 
@@ -48,17 +67,22 @@ def operations() -> frozenset[str]:
 
 
 class _Recorder:
-    def __init__(self, name: str, area: object, succeeded: set[str]) -> None:
+    def __init__(self, name: str, area: object, record: Record) -> None:
         self._name = name
         self._area = area
-        self._succeeded = succeeded
+        self._record = record
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = getattr(self._area, name)
+        operation = f"{self._name}.{name}"
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            answer = await method(*args, **kwargs)
-            self._succeeded.add(f"{self._name}.{name}")
+            try:
+                answer = await method(*args, **kwargs)
+            except UnsupportedError:
+                self._record.unsupported.add(operation)
+                raise
+            self._record.succeeded.add(operation)
             return answer
 
         return call

@@ -175,7 +175,10 @@ def java(release: Release, folder: Path, *options: str) -> list[str]:
 
 
 def mqadmin(release: Release, folder: Path, arguments: Sequence[str]) -> str:
-    """What RocketMQ's own tool of the same version prints."""
+    """What RocketMQ's own tool of the same version prints.
+
+    AssertionError with its complaint when it prints nothing: it ends with 0 whatever happened.
+    """
     prepare_home(release, folder)
     command = [*java(release, folder, "-Xmx96m", "-Dtools"), _TOOLS, *arguments]
     ended = subprocess.run(  # noqa: S603 - the tool to compare with
@@ -186,19 +189,23 @@ def mqadmin(release: Release, folder: Path, arguments: Sequence[str]) -> str:
         text=True,
         timeout=120,
     )
+    assert ended.stdout, ended.stderr
     return ended.stdout
 
 
 def free_port_blocks(count: int, *, width: int = 4) -> tuple[int, ...]:
     """First ports of blocks that are free; a broker takes the ports around its own.
 
-    They lie below the ephemeral range, so that no client's line takes one in between.
+    They lie below the ephemeral range, so that no client's line takes one in between, and begin
+    where no process with another number looks first: two may start their servers side by side.
     """
+    first, last = 15000, 32000
     found: list[int] = []
-    port = 20000 + os.getpid() % 500 * width * 4
+    size = count * width
+    port = first + os.getpid() % ((last - first) // size) * size
     while len(found) < count:
-        if port + width > 32000:
-            port = 15000
+        if port + width > last:
+            port = first
         if _all_free(range(port, port + width)):
             found.append(port)
         port += width

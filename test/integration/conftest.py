@@ -1,8 +1,9 @@
 """A real API server with pods that a fake kubelet runs; the operator with exactly its own rights.
 
-One control plane serves the whole run and each test has a namespace of its own. The operator is
-shared by the tests of a file (`operator`) or, where its life is what the test is about, started by
-the test (`operators.start`); two at a time would be two writers, so that is refused.
+One control plane serves all tests of a process (`make integration` shares them among several) and
+each test has a namespace of its own. The operator is shared by the tests of a file (`operator`) or,
+where its life is what the test is about, started by the test (`operators.start`); two at a time
+would be two writers, so that is refused.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 import yaml
@@ -19,27 +21,36 @@ import yaml
 from fakes.audit_log import AuditLog
 from fakes.control_plane import ControlPlane, kubectl_in
 from fakes.control_plane import control_plane as running_control_plane
-from fakes.installation import OPERATOR, install_crds, operator_token
+from fakes.installation import OPERATOR, install_crds, operator_token, rights
 from fakes.kubelet import Kubelet
 from fakes.kubelet import kubelet as running_kubelet
 from fakes.operator_process import LogLine, OperatorProcess, Operators
+from fakes.rights_used import RightsUsed
 from fakes.rocketmq_world import World, rocketmq_world
 from fakes.rocketmq_world_model import Timing
 from fakes.witness import Place, Witness
 
 _FAILED = pytest.StashKey[bool]()
+_RIGHTS_USED = pytest.StashKey[RightsUsed]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "allows_errors: the operator may log errors, for the test makes it fail"
     )
+    whole_operator = Path(__file__).parent.joinpath("operator").glob("test_*.py")
+    config.stash[_RIGHTS_USED] = RightsUsed(
+        config, whole_operator, [rights("role.yaml"), rights("leader_election_role.yaml")]
+    )
+    config.pluginmanager.register(config.stash[_RIGHTS_USED], "rights-used")
+    # Without this, SIGTERM would end pytest before anything is taken down.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # They judge what the others made the operator do; a plug-in may have shuffled all of them.
-    items.sort(key=lambda item: item.path.name == "test_rights.py")
+def pytest_keyboard_interrupt() -> None:
+    # Once is enough: a second signal would end the taking down half-way.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -52,12 +63,11 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def control_plane() -> Iterator[ControlPlane]:
-    # Without this, SIGTERM would end pytest before anything is taken down.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def control_plane(pytestconfig: pytest.Config) -> Iterator[ControlPlane]:
     with running_control_plane(f"integration-{os.getpid()}") as plane:
         yield plane
-    signal.signal(signal.SIGTERM, before)
+        calls = AuditLog(plane.audit_log).calls(user=OPERATOR)
+        pytestconfig.stash[_RIGHTS_USED].record(calls)
 
 
 @pytest.fixture(scope="session")
@@ -153,6 +163,8 @@ def _namespace(
     if request.node.stash.get(_FAILED, False):
         request.node.add_report_section("teardown", f"objects of {name}", _objects(place))
     witness.delete("Namespace", "", name)
+    # Else their controller makes every pod again that the namespace's takes away, until it is told.
+    witness.delete("StatefulSet", name, "")
 
 
 def _objects(place: Place) -> str:

@@ -9,6 +9,7 @@ from rocketmq.codes import (
     request_name,
     response_name,
     version_name,
+    version_ordinal,
 )
 
 
@@ -31,6 +32,17 @@ def test_ordinals_read_as_versions(ordinal: int, name: str) -> None:
 @pytest.mark.parametrize("version", MQVersion)
 def test_the_named_versions_follow_the_rule_of_the_ordinals(version: MQVersion) -> None:
     assert "V" + version_name(version).replace(".", "_") == version.name
+
+
+@pytest.mark.parametrize("version", MQVersion)
+def test_a_description_gives_the_ordinal_back(version: MQVersion) -> None:
+    assert version_ordinal(version.name) == version
+    assert version_ordinal(f"{version.name}_SNAPSHOT") == version - 1
+
+
+@pytest.mark.parametrize("text", ["", "5.3.3", "V5_3", "V5_3_33", "V5_3_3_BETA", "HIGHER_VERSION"])
+def test_what_describes_no_version_has_no_ordinal(text: str) -> None:
+    assert version_ordinal(text) is None
 
 
 def test_codes_without_a_name_are_numbers() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakes.control_plane import ROOT
-from fakes.rocketmq_client import fresh, recorded, soon
+from fakes.rocketmq_client import Record, fresh, recorded, sent, soon
 from fakes.rocketmq_processes import release
 from fakes.rocketmq_servers import SUPER_USER, Servers, rocketmq_servers
 from rocketmq.admin import Admin
@@ -20,6 +20,8 @@ from rocketmq.pool import ClientSettings, Pool
 from rocketmq.tls import ClientCertificate, client_context
 
 _HERE = Path(__file__).parent
+_LEFT_OUT = pytest.StashKey[set[str]]()
+_EARLY_TOPIC = TopicConfig("early-topic", read_queue_nums=3, write_queue_nums=2, perm=6)
 
 
 def _versions() -> list[str]:
@@ -30,9 +32,7 @@ def _versions() -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "ends_a_broker: runs when the others of its version are over"
-    )
+    config.addinivalue_line("markers", "late: runs when the others of its version are over")
 
 
 @pytest.hookimpl(trylast=True)
@@ -47,15 +47,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items[at] = item
 
 
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == _HERE:
+            item.config.stash.setdefault(_LEFT_OUT, set()).add(_servers_of(item))
+
+
 def _rank(item: pytest.Item) -> int:
     if item.path.name == "test_all_called.py":
         return 2
-    return 1 if item.get_closest_marker("ends_a_broker") else 0
+    return 1 if item.get_closest_marker("late") else 0
 
 
 def _version(item: pytest.Item) -> int:
+    version = _servers_of(item)
+    return _versions().index(version) if version else -1
+
+
+def _servers_of(item: pytest.Item) -> str:
+    """The version whose servers a test needs, or nothing."""
     spec = getattr(item, "callspec", None)
-    return _versions().index(spec.params["servers"]) if spec and "servers" in spec.params else -1
+    version: str = spec.params.get("servers", "") if spec else ""
+    return version
 
 
 @pytest.fixture(scope="session", params=_versions())
@@ -66,14 +79,32 @@ def servers(
     version: str = request.param
     folder = tmp_path_factory.mktemp(f"rocketmq-{version}")
     with rocketmq_servers(release(version), folder) as started:
-        asyncio.run(_registered(started))
+        asyncio.run(_prepared(started))
         yield started
 
 
 @pytest.fixture(scope="session")
-def succeeded(servers: Servers) -> set[str]:
-    """The operations that succeeded with this version."""
-    return set()
+def record(servers: Servers) -> Record:
+    """What was asked of this version."""
+    return Record()
+
+
+@pytest.fixture
+def early_topic(servers: Servers) -> TopicConfig:
+    """A topic with one message that the master has had since before the first test."""
+    return _EARLY_TOPIC
+
+
+@pytest.fixture
+def whole_version(request: pytest.FixtureRequest, servers: Servers) -> bool:
+    """Whether no test of this version was left out by file, name or option."""
+    config = request.config
+    ran = {item.path for item in request.session.items}
+    return (
+        ran >= set(_HERE.glob("test_*.py"))
+        and not any("::" in argument for argument in config.args)
+        and servers.version not in config.stash.get(_LEFT_OUT, set())
+    )
 
 
 @pytest.fixture
@@ -84,9 +115,9 @@ async def pool(servers: Servers) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def admin(pool: Pool, succeeded: set[str]) -> Admin:
+async def admin(pool: Pool, record: Record) -> Admin:
     """The client without an account."""
-    return recorded(pool, succeeded)
+    return recorded(pool, record)
 
 
 @pytest.fixture
@@ -97,19 +128,19 @@ async def super_pool(servers: Servers) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def super_admin(super_pool: Pool, succeeded: set[str]) -> Admin:
+async def super_admin(super_pool: Pool, record: Record) -> Admin:
     """The client with that account."""
-    return recorded(super_pool, succeeded)
+    return recorded(super_pool, record)
 
 
 @pytest.fixture
-async def sealed_admin(servers: Servers, succeeded: set[str]) -> AsyncIterator[Admin]:
+async def sealed_admin(servers: Servers, record: Record) -> AsyncIterator[Admin]:
     """The client with TLS and a certificate."""
     keys = servers.certificates
     ours = ClientCertificate(keys / "client.crt", keys / "client.key")
     tls = client_context(ca_file=keys / "ca.crt", certificate=ours)
     async with Pool(ClientSettings(tls=tls)) as made:
-        yield recorded(made, succeeded)
+        yield recorded(made, record)
 
 
 @pytest.fixture
@@ -131,7 +162,7 @@ async def group(servers: Servers, admin: Admin) -> str:
     return name
 
 
-async def _registered(servers: Servers) -> None:
+async def _prepared(servers: Servers) -> None:
     count = 4 + len(servers.controlled)
 
     async def all_known() -> None:
@@ -143,3 +174,5 @@ async def _registered(servers: Servers) -> None:
     async with Pool(ClientSettings()) as pool:
         admin = Admin(pool)
         await soon(all_known, within_s=90.0)
+        await admin.topics.save(servers.master, _EARLY_TOPIC)
+        await sent(admin, servers.master, _EARLY_TOPIC.topic_name, b"copied")

@@ -81,19 +81,6 @@ async def test_a_long_pull_waits_for_a_message(
     assert pulled.messages == ()
 
 
-async def test_the_slave_gives_out_what_it_has_copied(
-    servers: Servers, admin: Admin, topic: str
-) -> None:
-    await sent(admin, servers.master, topic, b"copied")
-
-    async def copied() -> None:
-        asked = Pull(group="TOOLS_CONSUMER", topic=topic, queue_id=0, offset=0)
-        pulled = await admin.clients.pull(servers.slave, asked)
-        assert [one.body for one in pulled.messages] == [b"copied"]
-
-    await soon(copied)
-
-
 async def test_sending_to_an_unknown_topic_queue_or_slave_is_refused(
     servers: Servers, admin: Admin, topic: str
 ) -> None:

@@ -50,7 +50,9 @@ async def test_both_replicas_are_alive_and_in_sync(servers: Servers, admin: Admi
 
 async def test_a_follower_sends_to_the_leader(servers: Servers, admin: Admin) -> None:
     if not servers.release.five:
-        pytest.skip("no controllers before 5.0")
+        with pytest.raises(UnsupportedError):
+            await admin.controllers.master_info(servers.master, "broker-c")
+        return
     leader = await _leader(servers, admin)
     follower = next(one for one in servers.controllers if one != leader)
     with pytest.raises(NotLeaderError):
@@ -61,6 +63,8 @@ async def test_settings_are_changed_and_read_back(servers: Servers, admin: Admin
     if not servers.release.five:
         with pytest.raises(UnsupportedError):
             await admin.controllers.settings(servers.master)
+        with pytest.raises(UnsupportedError):
+            await admin.controllers.update_settings(servers.master, {"unknown": "1"})
         return
     address = servers.controllers[0]
     assert (await admin.controllers.settings(address)).values["controllerDLegerGroup"] == "group"
@@ -99,7 +103,7 @@ async def test_a_designated_replica_becomes_the_master(servers: Servers, admin: 
     await _both_in_sync(servers, admin, leader)
 
 
-@pytest.mark.ends_a_broker
+@pytest.mark.late
 async def test_a_replica_is_cleaned_only_when_it_is_gone(servers: Servers, admin: Admin) -> None:
     clean = admin.controllers.clean_broker_data
     if not servers.release.five:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakes.rocketmq_caller import answer
+from rocketmq.codes import MQVersion
 from rocketmq.errors import ProtocolError
 from rocketmq.messages import brokers
 
@@ -17,15 +18,18 @@ def test_runtime_figures_of_both_generations() -> None:
     for name in (b"getTransferedTps", b"getTransferredTps"):
         info = brokers.runtime_info().answer(answer(body % name))
         assert (info.version, info.boot_time_ms) == ("V4_9_7", 5)
+        assert info.version_ordinal == MQVersion.V4_9_7
         assert (info.put_tps, info.get_tps) == (1.5, 2.5)
         assert info.commit_log_disk_ratio == pytest.approx(0.29)
     with pytest.raises(ProtocolError, match="commitLogMinOffset"):
         _ = info.commit_log_min_offset
     odd = brokers.runtime_info().answer(
-        answer(b'{"table":{"commitLogMaxOffset":"x","putTps":"y"}}')
+        answer(b'{"table":{"brokerVersionDesc":"z","commitLogMaxOffset":"x","putTps":"y"}}')
     )
     with pytest.raises(ProtocolError, match="commitLogMaxOffset"):
         _ = odd.commit_log_max_offset
+    with pytest.raises(ProtocolError, match="brokerVersionDesc"):
+        _ = odd.version_ordinal
     with pytest.raises(ProtocolError, match="putTps"):
         _ = odd.put_tps
 
