@@ -190,7 +190,7 @@ class World:
     st.lists(natures, min_size=3, max_size=3),
     st.lists(troubles, max_size=8),
 )
-@settings(max_examples=40, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_never_two_may_write_and_when_the_storm_is_over_somebody_leads(
     natures: list[Nature], course: list[Trouble]
 ) -> None:
