@@ -140,18 +140,18 @@ def _within_budget(cr: Broker, turns: tuple[_Turn, ...]) -> tuple[_Turn, ...]:
 
     Producers leave one group after the other: two would send them to each other.
     """
-    used, moving = 0, False
+    busy, moving = sum(turn.engaged for turn in turns), False
     kept: list[_Turn] = []
     for turn in turns:
-        full = used >= cr.spec.max_unavailable_groups
+        full = busy - turn.engaged >= cr.spec.max_unavailable_groups
         is_move = isinstance(turn.step, MoveWrites)
         if turn.takes and turn.step is not None and (full or (is_move and moving)):
-            message = f"the turn of {turn.pod} comes after that of the groups before it"
+            message = f"the turn of {turn.pod} comes after that of other groups"
             kept.append(_Turn(pod=turn.pod, message=message, engaged=turn.engaged))
-        else:
-            kept.append(turn)
-            moving = moving or is_move
-        used += kept[-1].engaged or kept[-1].step is not None
+            continue
+        kept.append(turn)
+        moving = moving or is_move
+        busy += not turn.engaged and turn.step is not None
     return tuple(kept)
 
 
@@ -176,12 +176,21 @@ def _turn(group: tuple[MemberState, ...], cluster: _Cluster) -> _Turn | None:
 
 
 def _give_back(group: Sequence[MemberState], cluster: _Cluster) -> _Turn | None:
-    """Producers have nowhere to go any more: whatever this group waits for, it takes them back."""
+    """Whatever this group waits for, it takes its producers back.
+
+    They have nowhere to go any more, or were sent away from more groups than may be (by now).
+    """
     master = group[0]
     step = restoring(master)
-    if step is None or _elsewhere(group, cluster) not in ("later", "no"):
+    if step is None:
         return None
-    message = f"no other group takes writes now, so producers may use {master.name} again"
+    moved = [state.member.group for state in cluster.states if state.note is not None]
+    if master.member.group in moved[cluster.cr.spec.max_unavailable_groups :]:
+        message = f"the turn of {master.name} comes after that of other groups"
+    elif _elsewhere(group, cluster) in ("later", "no"):
+        message = f"no other group takes writes now, so producers may use {master.name} again"
+    else:
+        return None
     return _Turn(pod=master.name, step=step, message=message)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from reconcilers.api.broker import Broker
 from reconcilers.desired import names
 from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServerProblem, Silence
-from reconcilers.steps.members import OTHER_NAME_SERVERS, MemberState
+from reconcilers.steps.members import MemberState, learns_name_servers
 
 RECONNECTED_S = 45.0
 """After its master's start a replica that does not tell (4.9) is connected: the JVM keeps the old
@@ -25,7 +25,13 @@ def obstacle(states: Sequence[MemberState], facts: BrokerFacts) -> str:
     found = unknown_template(states) or failing_template(states)
     if found:
         return found
-    if facts.name_service_waits:
+    learning = any(
+        _needs_restart_to_learn(state, address)
+        for state in states
+        for address in facts.name_servers.addresses
+    )
+    # Name servers wait in their turn until all brokers are known to the new ones.
+    if facts.name_service_waits and not learning:
         return f"name servers come first: {facts.name_service_waits}"
     problems = (
         _registration_problem(address, states, facts) for address in facts.name_servers.addresses
@@ -61,7 +67,9 @@ def _registration_problem(address: str, states: Iterable[MemberState], facts: Br
 
 def _needs_restart_to_learn(state: MemberState, address: str) -> bool:
     """Whether only its restart makes the broker register there."""
-    if state.outdated != OTHER_NAME_SERVERS or not isinstance(state.answer, BrokerAnswer):
+    if not state.outdated or not isinstance(state.answer, BrokerAnswer):
+        return False
+    if learns_name_servers(state.answer.version):
         return False
     return address not in state.answer.settings.get("namesrvAddr", "").split(";")
 

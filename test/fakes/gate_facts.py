@@ -101,7 +101,7 @@ def a_broker(
     return msgspec.convert(
         {
             "metadata": metadata | {"annotations": dict(annotations or {})},
-            "spec": given | {"storageMode": "StorageClass"} | spec,
+            "spec": given | {"storageMode": "HostPath", "hostPath": "/data"} | spec,
         },
         Broker,
     )

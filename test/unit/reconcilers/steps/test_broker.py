@@ -8,6 +8,7 @@ from fakes.gate_facts import (
     ADDRESSES,
     HUNG,
     NAME_SERVERS,
+    NEW,
     NOW,
     OLD,
     Seen,
@@ -144,7 +145,7 @@ def test_more_groups_at_a_time_only_if_asked() -> None:
     assert steps(decided(servers, 3)) == [("Restart", R0)]
     two = decided(servers, 3, maxUnavailableGroups=2)
     assert steps(two) == [("Restart", R0), ("Restart", R1)]
-    assert "comes after that of the groups before it" in two.waiting[R2]
+    assert "comes after that of other groups" in two.waiting[R2]
     under_way = servers | {R2: seen(state="starting")}
     assert steps(decided(under_way, 3, maxUnavailableGroups=2)) == [("Restart", R0)]
 
@@ -167,6 +168,15 @@ def test_a_group_that_failed_by_itself_counts_as_well() -> None:
     # A group whose producers have left is not stopped either: it can still go back.
     assert decided(servers | {R0: Seen(), M0: outdated(**GONE)}, 2).steps == ()
     assert steps(decided(servers, 2, maxUnavailableGroups=2)) == [("Restart", R0)]
+
+
+def test_no_group_goes_on_beside_too_many_others_that_are_not_whole() -> None:
+    moved_twice = {M0: outdated(**GONE), M1: outdated(**GONE)}
+    two = {"maxUnavailableGroups": 2}
+    assert steps(decided(moved_twice, 3, **two)) == [("Restart", M0), ("Restart", M1)]
+    assert decided(moved_twice | {R2: seen(state="starting")}, 3, **two).steps == ()
+    # Only one is allowed by now: the second one has its producers again.
+    assert steps(decided(moved_twice, 3)) == [("RestoreWrites", M1)]
 
 
 # Before a master stops
@@ -392,6 +402,22 @@ def test_a_version_that_cannot_be_told_is_restarted_for_other_name_servers() -> 
     decision = decided(servers)
     assert steps(decision) == [("Restart", R0)]
     assert "before 4.9.4" in decision.message
+
+
+@pytest.mark.parametrize("revision", [OLD, NEW])
+def test_it_does_not_wait_for_what_only_its_restart_brings(revision: str) -> None:
+    """It is not registered with the new name server, and that one's fellow waits for this."""
+    learns_late = {"version": "V4_9_3", "name_servers": ADDRESSES[0], "revision": revision}
+    servers = {M0: seen(**learns_late), R0: seen(**learns_late)}
+    known = {
+        ADDRESSES[0]: NameServerAnswer({"broker-0": {0: "a", 1: "b"}}),
+        ADDRESSES[1]: NameServerAnswer({}),
+    }
+    facts = {"registrations": known, "name_service_waits": "ns-0 is to be restarted"}
+    assert steps(decided(servers, 1, facts=facts)) == [("Restart", R0)]
+    # It has restarted, and is not registered everywhere yet.
+    servers[R0] = seen(version="V4_9_3")
+    assert decided(servers, 1, facts=facts).steps == ()
 
 
 def test_settings_are_told_while_brokers_are_restarted() -> None:

@@ -157,11 +157,8 @@ def test_one_that_is_not_wanted_is_not_restarted() -> None:
         ({"ns-0": outdated(), "ns-1": Seen()}, {}, "ns-0 is to be restarted"),
         ({"ns-0": Seen()}, {}, "ns-1 is not ready"),
         ({"ns-0": Seen(), "ns-1": seen(silent=True)}, {}, "ns-1 does not answer: refused"),
-        (
-            {"ns-0": Seen(), "ns-1": Seen()},
-            {"knows": {"ns-1": KNOWS_NOBODY}},
-            "ns-1 does not know b yet",
-        ),
+        # Whom it knows is looked at broker by broker: one before 4.9.4 has to restart for it.
+        ({"ns-0": Seen(), "ns-1": Seen()}, {"knows": {"ns-1": KNOWS_NOBODY}}, ""),
         (
             {"ns-0": Seen(), "ns-1": Seen()},
             {"newest": ""},
