@@ -17,7 +17,8 @@ import msgspec
 import structlog
 
 from controller.client.requests import Propagation
-from controller.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
+from controller.diff import whole_lists
+from controller.errors import ApiError, ForbiddenError, InvalidError, NotFoundError, duplicate_lists
 from controller.metrics import Metrics
 from controller.objects import Manifest, ObjectMeta, ObjectRef, OwnerReference, Resource, Snapshot
 from controller.plan import (
@@ -114,6 +115,12 @@ class ApplyClient(Protocol):
         self, resource: Resource, manifest: Manifest, *, dry_run: bool = False
     ) -> Snapshot:
         """Create an object."""
+        ...
+
+    async def merge_patch(
+        self, ref: ObjectRef, manifest: Manifest, *, uid: str, strategic: bool = False
+    ) -> Snapshot:
+        """Set these fields of this very object."""
         ...
 
     async def delete(
@@ -229,10 +236,24 @@ async def _update(step: Update, client: ApplyClient) -> Line:
     except InvalidError as error:
         if step.recreate_for and _reason(error) == IMMUTABLE_FIELD:
             return await _recreate(step, client)
-        raise
+        applied = await _apply_over_clashes(step, error, client)
     version = applied.metadata.resource_version
     noop = version == step.resource_version
     return Line(step.ref, "changed", step.paths, noop=noop, version=version)
+
+
+async def _apply_over_clashes(step: Update, error: InvalidError, client: ApplyClient) -> Snapshot:
+    """Write our lists whole, once, where somebody's items in them clash with ours; then apply.
+
+    Lists are merged by a key: a port of ours that somebody renumbers is put back beside theirs, of
+    the same name, which the server never takes. Items of others in such a list go; and a patch
+    owns what it sets, so an item of it that we stop setting later is not released.
+    """
+    patch = whole_lists(step.manifest, duplicate_lists(error))
+    if not patch:
+        raise error
+    await client.merge_patch(step.ref, patch, uid=step.manifest["metadata"]["uid"], strategic=True)
+    return await client.apply(step.ref.resource, step.manifest)
 
 
 async def _recreate(step: Update, client: ApplyClient) -> Line:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -101,6 +101,15 @@ def changes(desired: Manifest, observed: Manifest) -> tuple[FieldChange, ...]:
     return tuple(_of_map(desired, observed, (), ""))
 
 
+def whole_lists(desired: Manifest, paths: Collection[str]) -> Manifest:
+    """A strategic merge patch that makes these lists what `desired` holds, and nothing else of it.
+
+    `paths` are without list positions: `spec.template.spec.containers.ports` means the ports of
+    every container. Empty if `desired` has none of these lists.
+    """
+    return _whole_lists_of_map(desired, (), paths)
+
+
 def applied_fields(desired: Manifest) -> str:
     """A fingerprint of the set of paths that `desired` sets, merge keys included, values not.
 
@@ -108,6 +117,33 @@ def applied_fields(desired: Manifest) -> str:
     """
     paths = sorted(_leaf_paths(desired, (), ""))
     return hashlib.sha256("\n".join(paths).encode()).hexdigest()[:16]
+
+
+def _whole_lists_of_map(desired: Manifest, at: Path, paths: Collection[str]) -> Manifest:
+    found: Manifest = {}
+    for field, value in desired.items():
+        path = (*at, field)
+        inner: Any = None
+        if isinstance(value, dict):
+            inner = _whole_lists_of_map(value, path, paths)
+        elif isinstance(value, list) and ".".join(path) in paths:
+            inner = [{"$patch": "replace"}, *value]
+        elif isinstance(value, list) and path[-2:] in _MERGE_KEYS:
+            inner = list(_items_with_whole_lists(value, path, paths))
+        if inner:
+            found[field] = inner
+    return found
+
+
+def _items_with_whole_lists(
+    items: list[Any], at: Path, paths: Collection[str]
+) -> Iterator[Manifest]:
+    # Where a list stands in items of a list, its first key is all that tells the items apart.
+    key = _MERGE_KEYS[at[-2:]][0][0][0]
+    for item in items:
+        inner = _whole_lists_of_map(item, at, paths)
+        if inner:
+            yield {key: item[key], **inner}
 
 
 def _of_map(desired: Manifest, observed: Manifest, at: Path, name: str) -> Iterator[FieldChange]:

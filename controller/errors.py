@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 
@@ -128,6 +130,19 @@ _BY_CAUSE: dict[tuple[int, str], type[ApiError]] = {
     (403, "NamespaceTerminating"): NamespaceTerminatingError,
     (429, "DisruptionBudget"): DisruptionBudgetError,
 }
+
+
+def duplicate_lists(error: ApiError) -> frozenset[str]:
+    """The lists in which the server found two items with the same value where it must differ.
+
+    Without list positions: `spec.ports` for a cause `spec.ports[1].name`.
+    """
+    lists = (
+        cause.field.rpartition("[")[0]
+        for cause in error.causes
+        if cause.reason == "FieldValueDuplicate"
+    )
+    return frozenset(re.sub(r"\[[^]]*\]", "", path) for path in lists if path)
 
 
 def error_for(status: int, body: bytes, *, retry_after_s: float | None = None) -> ApiError:

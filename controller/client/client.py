@@ -127,12 +127,17 @@ class KubeClient:
         )
         return _decoded(await self._send(request))
 
-    async def merge_patch(self, ref: ObjectRef, manifest: Manifest, *, uid: str) -> Snapshot:
+    async def merge_patch(
+        self, ref: ObjectRef, manifest: Manifest, *, uid: str, strategic: bool = False
+    ) -> Snapshot:
         """Set these fields of the object of this uid, lists as a whole; None removes a field.
 
-        The object as it is then. Raises NotFoundError, and ConflictError for another uid.
+        `strategic`: see requests. The object as it is then. Raises NotFoundError, and
+        ConflictError for another uid.
         """
-        request = requests.merge_patch(ref, manifest, uid=uid, field_manager=self._field_manager)
+        request = requests.merge_patch(
+            ref, manifest, uid=uid, field_manager=self._field_manager, strategic=strategic
+        )
         return _decoded(await self._send(request))
 
     async def annotate(

@@ -17,6 +17,7 @@ _JSON = ("Content-Type", "application/json")
 # JSON is YAML, and this is the type that every API server since 1.16 takes for server-side apply.
 _APPLY = ("Content-Type", "application/apply-patch+yaml")
 _MERGE_PATCH = ("Content-Type", "application/merge-patch+json")
+_STRATEGIC_MERGE_PATCH = ("Content-Type", "application/strategic-merge-patch+json")
 # An unknown field in what we send is a mistake of ours: refused, not silently dropped.
 _STRICT = ("fieldValidation", "Strict")
 
@@ -117,8 +118,12 @@ def create(
     )
 
 
-def merge_patch(ref: ObjectRef, manifest: Manifest, *, uid: str, field_manager: str) -> HttpRequest:
+def merge_patch(
+    ref: ObjectRef, manifest: Manifest, *, uid: str, field_manager: str, strategic: bool = False
+) -> HttpRequest:
     """Set these fields, lists as a whole; null removes a field.
+
+    `strategic` (built-in kinds alone): lists by their merge keys, and with `$patch` directives.
 
     Fields cannot be released by leaving them out later: for what we own for good there is `apply`.
     A uid that is not the object's is answered with 422, for nobody may change it.
@@ -128,7 +133,7 @@ def merge_patch(ref: ObjectRef, manifest: Manifest, *, uid: str, field_manager: 
         "PATCH",
         _path(ref.resource, ref.namespace, ref.name),
         query=(("fieldManager", field_manager), _STRICT),
-        headers=(_MERGE_PATCH,),
+        headers=(_STRATEGIC_MERGE_PATCH if strategic else _MERGE_PATCH,),
         body=msgspec.json.encode(body),
     )
 

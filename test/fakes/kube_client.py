@@ -141,11 +141,14 @@ class FakeKubeClient:
         identity = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"]}
         return _snapshot(self._store(ref, identity | _manifest(kept | wished)))
 
-    async def merge_patch(self, ref: ObjectRef, manifest: Manifest, *, uid: str) -> Snapshot:
+    async def merge_patch(
+        self, ref: ObjectRef, manifest: Manifest, *, uid: str, strategic: bool = False
+    ) -> Snapshot:
         await self._called("merge_patch", ref, manifest)
         before = self._existing(ref)
         _check_uid(uid, before)
-        return _snapshot(self._store(ref, _patched(before, manifest)))
+        patch = _without_directives(manifest) if strategic else manifest
+        return _snapshot(self._store(ref, _patched(before, patch)))
 
     async def annotate(
         self, ref: ObjectRef, *, uid: str, annotations: Mapping[str, str | None]
@@ -234,6 +237,17 @@ def _check_uid(uid: str | None, before: Manifest | None) -> None:
         raise ConflictError("uid mismatch: the provided object specified uid", status=409)
     if before["metadata"]["uid"] != uid:
         raise ConflictError("metadata.uid: Invalid value: field is immutable", status=422)
+
+
+def _without_directives(patch: Any) -> Any:
+    """A strategic patch as a plain one, if the only lists in it are those that it replaces."""
+    if isinstance(patch, dict):
+        return {field: _without_directives(value) for field, value in patch.items()}
+    if isinstance(patch, list):
+        if patch[:1] != [{"$patch": "replace"}]:
+            raise NotImplementedError("strategic merge of lists")
+        return patch[1:]
+    return patch
 
 
 def _patched(before: Any, patch: Any) -> Any:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from controller.client.client import KubeClient
-from controller.client.config import load_config
-from controller.client.transport import AiohttpTransport
 from controller.errors import ConflictError, DisruptionBudgetError, InvalidError, NotFoundError
 from controller.objects import ObjectRef, Resource
-from fakes.control_plane import ControlPlane
 from fakes.waiting import eventually
 from fakes.witness import Object, Place
 
@@ -21,13 +17,6 @@ CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 OTHER = "00000000-0000-0000-0000-000000000000"
 LABELS = {"app": "mq"}
-
-
-@pytest.fixture
-async def kube(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
-    config = await load_config(str(control_plane.kubeconfig))
-    async with AiohttpTransport(config) as transport:
-        yield KubeClient(transport, field_manager="verbs")
 
 
 def pod(name: str, **metadata: Any) -> Object:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from controller.apply import Line, Outcome, execute
 from controller.client.client import KubeClient
-from controller.client.config import load_config
-from controller.client.transport import AiohttpTransport
 from controller.objects import Desired, ObjectRef, OwnerReference, Resource
 from controller.plan import plan
-from fakes.control_plane import ControlPlane
 from fakes.waiting import eventually
 from fakes.witness import Object, Place
 
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 LABELS = {"app": "mq"}
 CLAIMS = "spec.volumeClaimTemplates"
-
-
-@pytest.fixture
-async def kube(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
-    config = await load_config(str(control_plane.kubeconfig))
-    async with AiohttpTransport(config) as transport:
-        yield KubeClient(transport, field_manager="test")
 
 
 class Owned:
@@ -40,9 +29,9 @@ class Owned:
         self._owner = OwnerReference(api_version="v1", kind="ConfigMap", name="owner", uid=uid)
 
     async def converge(self, desired: Desired) -> Outcome:
-        ref = ObjectRef(STATEFUL_SETS, self.place.name, "web")
-        found = await self._kube.list(STATEFUL_SETS, self.place.name)
-        observed = dict(zip([ref], found, strict=False))
+        place = self.place.name
+        found = await self._kube.list(STATEFUL_SETS, place)
+        observed = {ObjectRef(STATEFUL_SETS, place, one.metadata.name): one for one in found}
         return await execute(plan([desired], observed, self._owner), self._kube)
 
     async def converge_until(self, desired: Desired, action: str) -> Line:

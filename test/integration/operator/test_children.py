@@ -133,9 +133,6 @@ def _controlled_by(owner: Object) -> Object:
     }
 
 
-@pytest.mark.xfail(
-    reason="ports are merged by number: ours and the edited one then have the same name"
-)
 def test_a_renumbered_port_of_a_service_is_put_back(
     place: Place, operator: OperatorProcess
 ) -> None:

@@ -16,6 +16,7 @@ from controller.errors import (
     NotFoundError,
     ThrottledError,
     UnauthorizedError,
+    duplicate_lists,
     error_for,
 )
 
@@ -98,3 +99,15 @@ def test_a_patch_that_meets_another_object_is_a_conflict() -> None:
     error = error_for(422, body)
     assert type(error) is ConflictError
     assert error.causes == (Cause("FieldValueInvalid", "immutable", "metadata.uid"),)
+
+
+def test_lists_with_duplicates_are_named_without_positions() -> None:
+    fields = [
+        ("FieldValueDuplicate", "spec.ports[1].name"),
+        ("FieldValueDuplicate", "spec.template.spec.containers[0].ports[12].name"),
+        ("FieldValueInvalid", "spec.selector[0].x"),
+        ("FieldValueDuplicate", "metadata.name"),
+    ]
+    causes = [{"reason": reason, "message": "m", "field": field} for reason, field in fields]
+    error = error_for(422, msgspec.json.encode({"details": {"causes": causes}}))
+    assert duplicate_lists(error) == {"spec.ports", "spec.template.spec.containers.ports"}

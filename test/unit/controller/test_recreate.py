@@ -24,8 +24,12 @@ CLAIMS = "spec.volumeClaimTemplates"
 IMMUTABLE = "updates to statefulset spec for fields other than 'replicas' are forbidden"
 
 
+def claim(size: int) -> list[Manifest]:
+    return [{"metadata": {"name": "data"}, "spec": {"size": size}}]
+
+
 def wish(claims: int = 1, *, permitted: bool = True, **spec: Any) -> Desired:
-    spec = {"serviceName": "mq", "replicas": 1, "volumeClaimTemplates": [claims], **spec}
+    spec = {"serviceName": "mq", "replicas": 1, "volumeClaimTemplates": claim(claims), **spec}
     metadata = {"name": "master", "namespace": "mq"}
     paths = (CLAIMS,) if permitted else ()
     return Desired(SET, {"metadata": metadata, "spec": spec}, recreate_for=paths)
@@ -68,13 +72,15 @@ async def test_what_cannot_be_changed_is_deleted_and_made_again_by_the_next_plan
     server: StatefulSets,
 ) -> None:
     old = server.stored["metadata"]["uid"]
-    assert await server.line(wish(2)) == Line(REF, "recreating", (f"{CLAIMS}[0]",), uid=old)
+    assert await server.line(wish(2)) == Line(
+        REF, "recreating", (f"{CLAIMS}[metadata.name=data].spec.size",), uid=old
+    )
     assert server.stored["metadata"]["finalizers"] == ["orphan"]
     assert (await server.line(wish(2))).action == "waiting"
     server.client.remove(REF)  # the garbage collector has let go of the pods
     assert (await server.line(wish(2))).action == "created"
     assert server.stored["metadata"]["uid"] != old
-    assert server.stored["spec"]["volumeClaimTemplates"] == [2]
+    assert server.stored["spec"]["volumeClaimTemplates"] == claim(2)
     assert (await server.line(wish(2))).action == "unchanged"
 
 
@@ -153,7 +159,7 @@ async def test_an_operator_that_dies_at_any_call_leaves_what_its_successor_compl
             if REF in server.client.objects and "finalizers" in server.stored["metadata"]:
                 server.client.remove(REF)
         assert actions.count("recreating") == 1
-        assert server.stored["spec"]["volumeClaimTemplates"] == [2]
+        assert server.stored["spec"]["volumeClaimTemplates"] == claim(2)
 
 
 def test_the_fields_at_given_paths_are_taken_from_what_was_observed() -> None:

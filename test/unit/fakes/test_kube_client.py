@@ -68,6 +68,15 @@ async def test_a_merge_patch_sets_and_removes_fields_of_one_uid(server: FakeKube
         await server.merge_patch(ObjectRef(CONFIG_MAP, "shop", "gone"), {}, uid="u")
 
 
+async def test_a_strategic_patch_replaces_lists_and_knows_no_merge(server: FakeKubeClient) -> None:
+    server.put(CONFIG_MAP, config_map(uid="u") | {"list": [1, 2]})
+    patch = {"list": [{"$patch": "replace"}, 3]}
+    after = await server.merge_patch(REF, patch, uid="u", strategic=True)
+    assert after.manifest()["list"] == [3]
+    with pytest.raises(NotImplementedError):
+        await server.merge_patch(REF, {"list": [4]}, uid="u", strategic=True)
+
+
 async def test_annotations_are_set_and_removed_one_by_one(server: FakeKubeClient) -> None:
     server.put(CONFIG_MAP, config_map(uid="u", annotations={"mine": "1", "theirs": "2"}))
     after = await server.annotate(REF, uid="u", annotations={"mine": None, "new": "3"})

@@ -151,3 +151,10 @@ def test_a_trial_is_asked_for_by_a_parameter() -> None:
         requests.create(BROKERS, BROKER, field_manager="operator", dry_run=True),
     ):
         assert ("dryRun", "All") in trial.query
+
+
+def test_a_strategic_patch_says_so() -> None:
+    request = requests.merge_patch(
+        ObjectRef(PODS, "shop", "a"), {}, uid="u-1", field_manager="operator", strategic=True
+    )
+    assert request.headers == (("Content-Type", "application/strategic-merge-patch+json"),)
