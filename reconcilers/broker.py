@@ -15,7 +15,7 @@ from reconcilers.cluster_kind import (
 )
 from reconcilers.desired import names
 from reconcilers.desired.broker import desired
-from reconcilers.facts import BrokerFacts
+from reconcilers.facts import BrokerFacts, still_true
 from reconcilers.observe import Cached, observe_broker, read_workload
 from reconcilers.status.broker import broker_status, invalid_status
 from reconcilers.steps.broker import decide
@@ -41,7 +41,8 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
     async def observe_anew(self, cr: Broker, facts: BrokerFacts) -> BrokerFacts:
         """See base."""
         sets, pods = await read_workload(self._tools.client, cr, names.BROKER_COMPONENT)
-        return msgspec.structs.replace(facts, sets=sets, pods=pods)
+        answers = still_true(facts.answers, facts.pods, pods)
+        return msgspec.structs.replace(facts, sets=sets, pods=pods, answers=answers)
 
     def decide(self, cr: Broker, facts: BrokerFacts) -> Decision:
         """See base."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -34,6 +34,24 @@ class Silence(msgspec.Struct, frozen=True):
     """A server that gave no usable answer: nothing is known of it."""
 
     reason: str
+
+
+T = TypeVar("T")
+
+
+def still_true(
+    answers: Mapping[str, T | Silence], asked: Iterable[Pod], now: Iterable[Pod]
+) -> dict[str, T | Silence]:
+    """The answers of the pods that were asked, as far as these are the same ones.
+
+    A pod of the same name that has come since has said nothing yet.
+    """
+    uids = {pod.metadata.name: pod.metadata.uid for pod in asked}
+    return {
+        pod.metadata.name: answers[pod.metadata.name]
+        for pod in now
+        if pod.metadata.name in answers and uids.get(pod.metadata.name) == pod.metadata.uid
+    }
 
 
 class BrokerAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from reconcilers.cluster_kind import (
 )
 from reconcilers.desired import names
 from reconcilers.desired.name_service import desired
-from reconcilers.facts import NameServiceFacts
+from reconcilers.facts import NameServiceFacts, still_true
 from reconcilers.observe import Cached, observe_name_service, read_workload
 from reconcilers.status.name_service import invalid_status, name_service_status
 from reconcilers.steps.decision import Decision, Progress
@@ -41,7 +41,9 @@ class NameServiceReconciler(ClusterReconciler[NameService, NameServiceFacts, Nam
     async def observe_anew(self, cr: NameService, facts: NameServiceFacts) -> NameServiceFacts:
         """See base."""
         sets, pods = await read_workload(self._tools.client, cr, names.NAME_SERVER_COMPONENT)
-        return msgspec.structs.replace(facts, stateful_set=next(iter(sets), None), pods=pods)
+        answers = still_true(facts.answers, facts.pods, pods)
+        found = next(iter(sets), None)
+        return msgspec.structs.replace(facts, stateful_set=found, pods=pods, answers=answers)
 
     def decide(self, cr: NameService, facts: NameServiceFacts) -> Decision:
         """See base."""

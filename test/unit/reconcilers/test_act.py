@@ -1,15 +1,43 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
 import pytest
 
-from controller.errors import ApiError, ForbiddenError, InvalidError, UnreachableError
+from controller.errors import (
+    ApiError,
+    ConflictError,
+    DisruptionBudgetError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    UnreachableError,
+)
 from controller.objects import Manifest, ObjectRef
+from fakes.gate_facts import NOW
 from fakes.kube_client import FakeKubeClient
-from fakes.rocketmq_caller import ScriptedCaller
+from fakes.rocketmq_caller import ScriptedCaller, answer, by_code
 from reconcilers.act import act
-from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM
-from reconcilers.steps.decision import Done, GrowClaim, LabelClaim
+from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
+from reconcilers.desired.names import WRITES_MOVED
+from reconcilers.steps.decision import (
+    Done,
+    GrowClaim,
+    LabelClaim,
+    MoveWrites,
+    NoteWrites,
+    PushSettings,
+    RemoveReplica,
+    Restart,
+    RestoreWrites,
+    Step,
+    WritesMoved,
+)
 from rocketmq.admin import Admin
+from rocketmq.calls import Request, Response
+from rocketmq.codes import RequestCode
+from rocketmq.properties import parsed
 
 ADMIN = Admin(ScriptedCaller({}))
 CLAIM = ObjectRef(PERSISTENT_VOLUME_CLAIM, "shop", "data-x")
@@ -63,3 +91,180 @@ async def test_a_right_that_is_missing_and_a_server_that_is_away_are() -> None:
         await act(
             server(UnreachableError("x")), ADMIN, "shop", GrowClaim("x", "data-x", "c", "2Gi")
         )
+
+
+# Steps of the gate
+
+MASTER = ObjectRef(POD, "shop", "m-0")
+SET = ObjectRef(STATEFUL_SET, "shop", "m")
+ADDRESS = "10.0.0.1:10911"
+NOTE = WritesMoved(since=NOW, permission="6", log_end=7, still_since=NOW)
+MOVE = MoveWrites("m-0", "u", ADDRESS, NOTE, "4")
+RESTORE = RestoreWrites("m-0", "u", ADDRESS, "6")
+
+
+class Broker:
+    """A broker that takes settings, beside the API server that has its pod."""
+
+    def __init__(self, *, noted: bool = False, takes: Callable[[str], bool] = bool) -> None:
+        self.settings = {"brokerPermission": "6", "deleteWhen": "04"}
+        self.client = FakeKubeClient(refuse=self._look)
+        self.seen: list[tuple[str, bool, str]] = []
+        """At each call that changes something: who was called, the note, the permission."""
+        self.refuses: ApiError | None = None
+        self._takes = takes
+        annotations = {"user": "x"} | ({WRITES_MOVED: "a note"} if noted else {})
+        for ref, uid in ((MASTER, "u"), (SET, "s")):
+            metadata = {"namespace": "shop", "name": ref.name, "uid": uid}
+            self.client.put(ref.resource, {"metadata": metadata | {"annotations": annotations}})
+        self.caller = ScriptedCaller(
+            {
+                ADDRESS: by_code(
+                    {
+                        RequestCode.UPDATE_BROKER_CONFIG: self._update,
+                        RequestCode.GET_BROKER_CONFIG: self._tell,
+                    }
+                )
+            }
+        )
+
+    @property
+    def note(self) -> str | None:
+        metadata = self.client.objects[MASTER]["metadata"]
+        text: str | None = metadata.get("annotations", {}).get(WRITES_MOVED)
+        return text
+
+    async def act(self, step: Step) -> Done:
+        return await act(self.client, Admin(self.caller), "shop", step)
+
+    def _look(self, verb: str, _ref: ObjectRef, _manifest: Manifest) -> ApiError | None:
+        self._record(verb)
+        return self.refuses
+
+    def _record(self, whom: str) -> None:
+        self.seen.append((whom, self.note is not None, self.settings["brokerPermission"]))
+
+    def _update(self, request: Request) -> Response:
+        self._record("broker")
+        changes = parsed(request.body.decode())
+        self.settings |= {key: value for key, value in changes.items() if self._takes(key)}
+        return answer()
+
+    def _tell(self, _request: Request) -> Response:
+        lines = (f"{key}={value}\n" for key, value in self.settings.items())
+        return answer("".join(lines).encode())
+
+
+async def test_the_note_stands_on_the_pod_before_writes_are_taken_away() -> None:
+    world = Broker()
+    assert await world.act(MOVE) == Done(MOVE)
+    assert world.seen == [("merge_patch", False, "6"), ("broker", True, "6")]
+    assert world.settings["brokerPermission"] == "4"
+    assert msgspec.json.decode(world.note or "", type=WritesMoved) == NOTE
+    assert world.client.objects[MASTER]["metadata"]["annotations"]["user"] == "x"
+
+
+async def test_the_note_goes_after_writes_were_given_back() -> None:
+    world = Broker(noted=True)
+    world.settings["brokerPermission"] = "4"
+    assert await world.act(RESTORE) == Done(RESTORE)
+    assert world.seen == [("broker", True, "4"), ("merge_patch", True, "6")]
+    assert world.note is None
+
+
+async def test_a_note_is_written_anew() -> None:
+    world = Broker(noted=True)
+    step = NoteWrites("m-0", "u", msgspec.structs.replace(NOTE, log_end=8))
+    assert await world.act(step) == Done(step)
+    assert msgspec.json.decode(world.note or "", type=WritesMoved).log_end == 8
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        MoveWrites("m-0", "another", ADDRESS, NOTE, "4"),
+        NoteWrites("m-0", "another", NOTE),
+        MoveWrites("gone-0", "u", ADDRESS, NOTE, "4"),
+        Restart("m-0", "another", "", evict=True),
+        Restart("m-0", "another", "", evict=False),
+        RemoveReplica("m", "another", "m-0"),
+    ],
+)
+async def test_another_pod_of_the_name_is_left_alone(step: Step) -> None:
+    """It was made since; what was decided was not about it."""
+    world = Broker()
+    assert await world.act(step) == Done(step, "it is not there any more as it was seen")
+    assert world.settings["brokerPermission"] == "6"
+    assert world.note is None
+    assert {MASTER, SET} <= world.client.objects.keys()
+
+
+@pytest.mark.parametrize(
+    ("step", "goes"),
+    [
+        (Restart("m-0", "u", "", evict=True), MASTER),
+        (Restart("m-0", "u", "", evict=False), MASTER),
+        (RemoveReplica("m", "s", "m-0"), SET),
+    ],
+)
+async def test_what_is_to_go_goes(step: Step, goes: ObjectRef) -> None:
+    world = Broker()
+    assert await world.act(step) == Done(step)
+    assert {MASTER, SET} - world.client.objects.keys() == {goes}
+
+
+async def test_a_pod_that_serves_is_evicted_and_a_budget_is_heeded() -> None:
+    world = Broker()
+    world.refuses = DisruptionBudgetError("needs 1 healthy pod", status=429)
+    step = Restart("m-0", "u", "", evict=True)
+    assert await world.act(step) == Done(
+        step, "a PodDisruptionBudget does not allow it now: needs 1 healthy pod"
+    )
+    assert MASTER in world.client.objects
+    assert [verb for verb, _ in world.client.calls] == ["evict"]
+
+
+@pytest.mark.parametrize(
+    "step", [MOVE, RESTORE, PushSettings("m-0", ADDRESS, {"deleteWhen": "05"})]
+)
+async def test_success_is_no_evidence(step: Step) -> None:
+    """The broker answers SUCCESS and changes nothing: a failure, and the note stays as it is."""
+    world = Broker(noted=isinstance(step, RestoreWrites), takes=lambda _key: False)
+    world.settings["brokerPermission"] = "2"
+    done = await world.act(step)
+    assert "the broker did not take the change: " in done.failure
+    assert (world.note is not None) is not isinstance(step, PushSettings)
+
+
+async def test_settings_are_told_together() -> None:
+    world = Broker()
+    step = PushSettings("m-0", ADDRESS, {"deleteWhen": "05", "brokerPermission": "4"})
+    assert await world.act(step) == Done(step)
+    assert world.settings == {"deleteWhen": "05", "brokerPermission": "4"}
+
+
+@pytest.mark.parametrize("step", [MOVE, RESTORE])
+async def test_a_broker_that_is_away_keeps_its_note(step: Step) -> None:
+    """A successor has to know what was begun."""
+    world = Broker(noted=isinstance(step, RestoreWrites))
+    world.caller = ScriptedCaller({})
+    done = await world.act(step)
+    assert "connection refused" in done.failure
+    assert world.note is not None
+
+
+@pytest.mark.parametrize("error", [ConflictError("x"), NotFoundError("x")])
+async def test_a_conflict_over_the_note_tells_the_broker_nothing(error: ApiError) -> None:
+    world = Broker()
+    world.refuses = error
+    assert (await world.act(MOVE)).failure
+    assert world.settings["brokerPermission"] == "6"
+
+
+async def test_an_api_server_that_is_away_ends_the_attempt() -> None:
+    world = Broker()
+    world.refuses = UnreachableError("x")
+    for step in (MOVE, Restart("m-0", "u", "", evict=True)):
+        with pytest.raises(UnreachableError):
+            await world.act(step)
+    assert world.settings["brokerPermission"] == "6"
