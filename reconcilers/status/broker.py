@@ -32,9 +32,9 @@ from reconcilers.status.conditions import (
     named,
     step_words,
 )
-from reconcilers.steps.broker import rounded_lag
 from reconcilers.steps.decision import Progress
 from reconcilers.steps.members import MemberState, member_states
+from reconcilers.steps.obstacles import rounded_lag
 from reconcilers.steps.settings import NAME_SERVERS
 from reconcilers.steps.storage import growing_words, volume_size
 

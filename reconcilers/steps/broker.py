@@ -22,6 +22,7 @@ from reconcilers.facts import BrokerAnswer, BrokerFacts, Silence
 from reconcilers.steps.decision import Decision, MoveWrites, Phase, RemoveReplica, Restart, Step
 from reconcilers.steps.members import MemberState, is_hung, member_states
 from reconcilers.steps.obstacles import (
+    CAUGHT_UP_SOON_BYTES,
     behind,
     failing_template,
     loss,
@@ -38,9 +39,6 @@ IDLE_S = 60.0
 
 BUSY_S = 2.0
 """How often when something is: a broker that has caught up sends no event."""
-
-CAUGHT_UP_SOON_BYTES = 1 << 20
-"""A replica this near to its master is at its end in a moment: producers may be sent away."""
 
 _MASTER_AND_REPLICA = 2
 
@@ -264,7 +262,7 @@ def _restart_serving(state: MemberState, group: Sequence[MemberState], cluster: 
             return turn
         if elsewhere == "no":
             message += "; writes to its group pause meanwhile, for no other group can take them"
-    late = behind(replicas, 0) if state is master else None
+    late = behind(replicas, _allowed_lag(master)) if state is master else None
     if late:
         return _Turn(pod=late[0], message=late[1])
     step = _restart(state, evict=True)
@@ -312,17 +310,6 @@ def _allowed_lag(master: MemberState) -> int:
     answer, note = master.answer, master.note
     still = isinstance(answer, BrokerAnswer) and note is not None and note.log_end == answer.log_end
     return 0 if still else CAUGHT_UP_SOON_BYTES
-
-
-def lag_words(lag_bytes: int) -> str:
-    """How far a replica is behind, in steps: words that follow every message would never rest."""
-    mebibytes = rounded_lag(lag_bytes) >> 20
-    return f"{mebibytes} MiB or more" if mebibytes else "less than 1 MiB"
-
-
-def rounded_lag(lag_bytes: int) -> int:
-    """The power of two below; nothing under 1 MiB, which a replica under load always is behind."""
-    return 1 << (lag_bytes.bit_length() - 1) if lag_bytes >= CAUGHT_UP_SOON_BYTES else 0
 
 
 def _needs_quiet(state: MemberState, group: Sequence[MemberState]) -> bool:

@@ -13,6 +13,9 @@ from reconcilers.desired import names
 from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServerProblem, Silence
 from reconcilers.steps.members import MemberState, learns_name_servers
 
+CAUGHT_UP_SOON_BYTES = 1 << 20
+"""A replica this near to its master is at its end in a moment: producers may be sent away."""
+
 RECONNECTED_S = 45.0
 """After its master's start a replica that does not tell (4.9) is connected: the JVM keeps the old
 address of a name for 30 s, and the replica tries every 5 s (dossier 4.4)."""
@@ -80,8 +83,20 @@ def behind(replicas: Iterable[MemberState], allowed: int) -> tuple[str, str] | N
         if state.lag is None:
             return state.name, f"waits: it is not known how far {state.name} is behind its master"
         if state.lag > allowed:
-            return state.name, f"waits: {state.name} is {state.lag} bytes behind its master"
+            words = lag_words(state.lag)
+            return state.name, f"waits: {state.name} is {words} behind its master"
     return None
+
+
+def lag_words(lag_bytes: int) -> str:
+    """How far a replica is behind, in steps: words that follow every message would never rest."""
+    mebibytes = rounded_lag(lag_bytes) >> 20
+    return f"{mebibytes} MiB or more" if mebibytes else "less than 1 MiB"
+
+
+def rounded_lag(lag_bytes: int) -> int:
+    """The power of two below; nothing under 1 MiB, which a replica under load always is behind."""
+    return 1 << (lag_bytes.bit_length() - 1) if lag_bytes >= CAUGHT_UP_SOON_BYTES else 0
 
 
 def unconnected(

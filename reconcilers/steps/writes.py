@@ -108,12 +108,13 @@ def _wait(
         return Quieting(
             None, f"producers have until {_clock(note, refresh_s)} to leave {name}", left
         )
-    if since >= 2 * refresh_s + NEVER_STILL_S:
-        return None
+    still = (now - note.still_since) / timedelta(seconds=1)
     if log_end != note.log_end:
+        # It counts as never still only if it has just been seen to grow.
+        if since >= 2 * refresh_s + NEVER_STILL_S and still <= 2 * STILL_S:
+            return None
         fresh = msgspec.structs.replace(note, log_end=log_end, still_since=now)
         return Quieting(NoteWrites(name, uid, fresh), f"{name} is still written to")
-    still = (now - note.still_since) / timedelta(seconds=1)
     if since < refresh_s or still < still_s:
         return Quieting(None, f"the log of {name} has to stand still for a moment")
     return None

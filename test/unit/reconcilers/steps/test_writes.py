@@ -68,6 +68,10 @@ def test_an_operator_that_died_between_the_note_and_the_broker_begins_anew() -> 
         (179, 0, 1001, "is still written to"),
         # ... but not for ever: delayed messages and the broker's own topics may keep it growing.
         (180, 0, 1001, None),
+        (180, 10, 1001, None),
+        # That it grew while nobody looked is no proof.
+        (180, 11, 1001, "is still written to"),
+        (180, 4, 1000, "has to stand still for a moment"),
     ],
 )
 def test_producers_have_left_when_time_is_up_and_the_log_stands_still(
