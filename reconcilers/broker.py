@@ -15,6 +15,7 @@ from reconcilers.cluster_kind import (
 )
 from reconcilers.desired import names
 from reconcilers.desired.broker import desired
+from reconcilers.desired.storage import in_safe_steps
 from reconcilers.facts import BrokerFacts, still_true
 from reconcilers.observe import Cached, observe_broker, read_workload
 from reconcilers.status.broker import broker_status, invalid_status
@@ -54,7 +55,8 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
 
     def desired(self, cr: Broker, facts: BrokerFacts) -> list[Desired] | None:
         """See base."""
-        return desired(cr, facts)
+        wanted = desired(cr, facts)
+        return None if wanted is None else in_safe_steps(wanted, facts.sets, facts.claims.values())
 
     def status(
         self, cr: Broker, facts: BrokerFacts, outcome: Outcome, progress: Progress | None

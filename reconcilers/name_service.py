@@ -15,6 +15,7 @@ from reconcilers.cluster_kind import (
 )
 from reconcilers.desired import names
 from reconcilers.desired.name_service import desired
+from reconcilers.desired.storage import in_safe_steps
 from reconcilers.facts import NameServiceFacts, still_true
 from reconcilers.observe import Cached, observe_name_service, read_workload
 from reconcilers.status.name_service import invalid_status, name_service_status
@@ -55,7 +56,8 @@ class NameServiceReconciler(ClusterReconciler[NameService, NameServiceFacts, Nam
 
     def desired(self, cr: NameService, facts: NameServiceFacts) -> list[Desired]:
         """See base."""
-        return desired(cr, replicas(cr, facts))
+        sets = () if facts.stateful_set is None else (facts.stateful_set,)
+        return in_safe_steps(desired(cr, replicas(cr, facts)), sets, facts.claims.values())
 
     def status(
         self, cr: NameService, facts: NameServiceFacts, outcome: Outcome, progress: Progress | None

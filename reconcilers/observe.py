@@ -29,6 +29,7 @@ from reconcilers.api.kube import (
     CONFIG_MAP,
     PERSISTENT_VOLUME_CLAIM,
     POD,
+    POD_NAME,
     STATEFUL_SET,
     PersistentVolumeClaim,
     Pod,
@@ -56,13 +57,13 @@ from rocketmq.admin import Admin
 T = TypeVar("T", bound=HasMetadata)
 
 OWNER = "owner"
-"""Index of every child store: the uid of the controlling owner."""
+"""Index of every child store: the uid of the controlling owner; empty for an orphan."""
 
 
 def owner_uids(obj: HasMetadata) -> Iterable[str]:
     """Indexer for `OWNER`."""
     owner = obj.metadata.controller
-    return () if owner is None else (owner.uid,)
+    return ("",) if owner is None else (owner.uid,)
 
 
 class Cached(Generic[T]):
@@ -132,14 +133,27 @@ class Lister(Protocol):
         ...
 
 
-def owned_pods(caches: Caches, owner: HasMetadata) -> tuple[Pod, ...]:
-    """The pods of the StatefulSets that the owner controls, by name."""
-    return tuple(
+def owned_pods(caches: Caches, owner: HasMetadata, component: str) -> tuple[Pod, ...]:
+    """The pods of the StatefulSets that the owner controls, by name.
+
+    And those that a StatefulSet left behind, which is being made anew: they serve on, and the new
+    one adopts them.
+    """
+    namespace = owner.metadata.namespace
+    ours = names.selector(component, owner.metadata.name).items()
+    owned = [
         pod
         for found in _owned_sets(caches, owner)
-        for pod in caches.pods.owned_by(found.metadata.uid, owner.metadata.namespace)
-        if isinstance(pod, Pod)
-    )
+        for pod in caches.pods.owned_by(found.metadata.uid, namespace)
+    ]
+    orphans = [
+        pod
+        for pod in caches.pods.owned_by("", namespace)
+        if ours <= pod.metadata.labels.items()
+        and pod.metadata.labels.get(POD_NAME) == pod.metadata.name
+    ]
+    found = [pod for pod in (*owned, *orphans) if isinstance(pod, Pod)]
+    return tuple(sorted(found, key=lambda pod: pod.metadata.name))
 
 
 def _owned_sets(caches: Caches, owner: HasMetadata) -> tuple[StatefulSet, ...]:
@@ -173,7 +187,7 @@ async def observe_name_service(
     caches: Caches, api: Getter, admin: Admin, cr: NameService, now: datetime
 ) -> NameServiceFacts:
     """The facts about one NameService."""
-    pods = owned_pods(caches, cr)
+    pods = owned_pods(caches, cr, names.NAME_SERVER_COMPONENT)
     there = {pod.metadata.name for pod in pods}
     servers = sorted({*wanted_pods(cr), *there})
     claims = await _claims(caches, api, cr, name_server_claims(cr.spec, servers), there)
@@ -241,9 +255,13 @@ async def observe_broker(
         for service in caches.name_services.in_namespace(cr.metadata.namespace)
         if isinstance(service, NameService) and service.metadata.deletion_timestamp is None
     ]
-    name_server_pods = [pod for service in services for pod in owned_pods(caches, service)]
+    name_server_pods = [
+        pod
+        for service in services
+        for pod in owned_pods(caches, service, names.NAME_SERVER_COMPONENT)
+    ]
     found = name_servers(cr, services, name_server_pods)
-    pods = owned_pods(caches, cr)
+    pods = owned_pods(caches, cr, names.BROKER_COMPONENT)
     asked = found.addresses if isinstance(found, NameServers) else ()
     sets = _owned_sets(caches, cr)
     common_config = await _common_config(api, cr)
@@ -287,7 +305,7 @@ def _name_service_waits(
     service = next((one for one in services if one.metadata.name == followed), None)
     if service is None:
         return ""
-    pods = owned_pods(caches, service)
+    pods = owned_pods(caches, service, names.NAME_SERVER_COMPONENT)
     by_ip = {asked_at(address, pods): answer for address, answer in registrations.items()}
     facts = NameServiceFacts(
         pods=pods,

@@ -95,16 +95,37 @@ def _problems(pod: Pod) -> Iterator[Stuck]:
     name = pod.metadata.name
     scheduled = pod.condition("PodScheduled")
     if scheduled is not None and scheduled.status == "False":
-        yield Stuck(
-            name,
-            reasons.POD_UNSCHEDULABLE,
-            f"pod {name} cannot be scheduled: {_sentence(scheduled.message)}. Make room, or change "
-            "resources, nodeSelector, affinity, tolerations or the volume claim",
-        )
+        yield _unschedulable(name, _sentence(scheduled.message))
     for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         problem = _container_problem(name, container)
         if problem is not None:
             yield problem
+
+
+# Words of the scheduler (pkg/scheduler/framework/plugins/volumebinding), older and newer ones.
+_VOLUME_ELSEWHERE = (
+    "volume node affinity conflict",
+    "didn't match PersistentVolume's node affinity",
+    "bound to non-existent",
+)
+
+
+def _unschedulable(pod: str, why: str) -> Stuck:
+    said = f"pod {pod} cannot be scheduled: {why}"
+    if any(words in why for words in _VOLUME_ELSEWHERE):
+        return Stuck(
+            pod,
+            reasons.VOLUME_LOST,
+            f"{said}. No node that may run it has its volume: bring that node back (or uncordon "
+            "it, or make room on it); only if the volume is gone for good, delete its claim and "
+            f"then pod {pod}, which starts with an empty one",
+        )
+    return Stuck(
+        pod,
+        reasons.POD_UNSCHEDULABLE,
+        f"{said}. Make room, or change resources, nodeSelector, affinity, tolerations or the "
+        "volume claim",
+    )
 
 
 def _container_problem(pod: str, container: ContainerStatus) -> Stuck | None:

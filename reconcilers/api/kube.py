@@ -21,6 +21,8 @@ POD_DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDis
 
 POD_REVISION = "controller-revision-hash"
 """Label of a pod: the revision of its StatefulSet that it was made of."""
+POD_NAME = "statefulset.kubernetes.io/pod-name"
+"""Label of a pod that a StatefulSet made: its own name."""
 
 
 class PodCondition(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):

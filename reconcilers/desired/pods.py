@@ -17,7 +17,7 @@ from reconcilers.api.meta import WorkloadSpec
 from reconcilers.desired import names
 from reconcilers.desired.java import java_environment
 from reconcilers.desired.probes import Probes
-from reconcilers.desired.storage import Storage
+from reconcilers.desired.storage import CLAIM_TEMPLATES, Storage
 from rocketmq.memory import Role
 
 SERVER_USER = 3000
@@ -73,7 +73,7 @@ def stateful_set(
     }
     if server.storage.claims:
         body["volumeClaimTemplates"] = list(server.storage.claims)
-    return Desired(STATEFUL_SET, {**metadata, "spec": body})
+    return Desired(STATEFUL_SET, {**metadata, "spec": body}, (CLAIM_TEMPLATES,))
 
 
 def _template(spec: WorkloadSpec, server: Server) -> Manifest:

@@ -7,17 +7,23 @@ an emptyDir alike `logs/<StatefulSet>` and `store/<StatefulSet>` for a broker; f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
-from controller.objects import Manifest
+from controller.diff import changes
+from controller.objects import Desired, Manifest
 from reconcilers.api.claims import BETA_CLASS
+from reconcilers.api.kube import STATEFUL_SET, PersistentVolumeClaim, StatefulSet
 from reconcilers.api.meta import ClaimTemplate, WorkloadSpec
 from reconcilers.desired import names
 
 DEFAULT_NAME_SERVER_VOLUME = "namesrv-storage"
 DEFAULT_BROKER_VOLUME = "broker-storage"
+
+
+CLAIM_TEMPLATES = "spec.volumeClaimTemplates"
+"""The field of a StatefulSet that can only be changed by making it anew; its pods stay."""
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +71,45 @@ def broker_storage(spec: WorkloadSpec, cr_name: str, member: names.Member) -> St
         **names.member_selector(cr_name, member),
     }
     return _storage(spec, volume, mounts, labels)
+
+
+def in_safe_steps(
+    desired: Iterable[Desired], sets: Iterable[StatefulSet], claims: Iterable[PersistentVolumeClaim]
+) -> list[Desired]:
+    """The same, where no StatefulSet that owns claims is made anew.
+
+    Other claim templates can only be had by deleting the StatefulSet, its pods and claims orphaned
+    by the garbage collector. It would delete a claim whose owner it finds gone. So with
+    whenDeleted: Delete the claims are let go first: as long as one is owned, the templates stay.
+    """
+    there = {one.metadata.name: one for one in sets}
+    owners = {owner.uid for claim in claims for owner in claim.metadata.owner_references}
+    return [
+        _in_safe_steps(one, there[name], owners)
+        if one.resource == STATEFUL_SET and (name := one.manifest["metadata"]["name"]) in there
+        else one
+        for one in desired
+    ]
+
+
+def _in_safe_steps(desired: Desired, live: StatefulSet, owners: Collection[str]) -> Desired:
+    wanted = desired.manifest["spec"].get("volumeClaimTemplates", [])
+    has = list(live.spec.volume_claim_templates)
+    if not _differ(wanted, has):
+        return desired
+    policy = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    owned = live.spec.retention.when_deleted == "Delete" or live.metadata.uid in owners
+    spec = desired.manifest["spec"] | {
+        "persistentVolumeClaimRetentionPolicy": policy,
+        "volumeClaimTemplates": has if owned else wanted,
+    }
+    return msgspec.structs.replace(desired, manifest=desired.manifest | {"spec": spec})
+
+
+def _differ(wanted: list[Manifest], has: list[Manifest]) -> bool:
+    return len(wanted) != len(has) or bool(
+        changes({"spec": {"volumeClaimTemplates": wanted}}, {"spec": {"volumeClaimTemplates": has}})
+    )
 
 
 def claim_size(spec: WorkloadSpec) -> str:

@@ -131,7 +131,7 @@ def _outdated_because(pod: Pod, facts: NameServiceFacts) -> str:
     revision = facts.stateful_set.revision if facts.stateful_set is not None else ""
     if revision and pod.revision != revision:
         return TEMPLATE_CHANGED
-    return GROWS_AT_START if pod.metadata.name in facts.grow_at_start else ""
+    return GROWS_AT_START if revision and pod.metadata.name in facts.grow_at_start else ""
 
 
 def _is_broken(pod: Pod, facts: NameServiceFacts, now: datetime) -> bool:

@@ -33,6 +33,7 @@ _PLURALS: Mapping[str, tuple[str, str]] = {
     "Namespace": ("api/v1", "namespaces"),
     "Node": ("api/v1", "nodes"),
     "PersistentVolumeClaim": ("api/v1", "persistentvolumeclaims"),
+    "PersistentVolume": ("api/v1", "persistentvolumes"),
     "Pod": ("api/v1", "pods"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles"),
@@ -41,6 +42,7 @@ _PLURALS: Mapping[str, tuple[str, str]] = {
     "Service": ("api/v1", "services"),
     "ServiceAccount": ("api/v1", "serviceaccounts"),
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
+    "StorageClass": ("apis/storage.k8s.io/v1", "storageclasses"),
 }
 
 

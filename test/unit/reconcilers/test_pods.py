@@ -30,6 +30,26 @@ def test_a_stuck_pod_is_named_with_what_was_said_and_what_to_do(
     assert says in stuck.message
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) had volume node affinity "
+        "conflict. preemption: 0/3 nodes are available: 3 Preemption is not helpful.",
+        "0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity.",
+        'persistentvolumeclaim "data-p" bound to non-existent persistentvolume "pv-1"',
+    ],
+)
+def test_a_pod_whose_volume_is_on_no_node_says_that_only_people_may_give_it_up(
+    why: str, pod: Make
+) -> None:
+    scheduled = {"type": "PodScheduled", "status": "False", "message": why}
+    stuck = stuck_because(pod("p", "starting", conditions=[scheduled]))
+    assert stuck is not None
+    assert stuck.reason == reasons.VOLUME_LOST
+    assert why.rstrip(".") in stuck.message
+    assert "only if the volume is gone for good, delete its claim" in stuck.message
+
+
 @pytest.mark.parametrize("state", ["ready", "starting", "creating"])
 def test_a_pod_that_takes_its_time_is_not_stuck(state: str, pod: Make) -> None:
     assert stuck_because(pod("p", state)) is None
