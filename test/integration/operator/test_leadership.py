@@ -1,7 +1,7 @@
 """Two operators, of which one acts: the holder of the Lease.
 
 Who wrote what, and in which order, is read from the audit log: a line is written before the answer
-is sent. Most tests shorten the durations; two (a stop, a kill) have the real ones.
+is sent. A leader that stops, dies or freezes: see test_leadership_in_rolls.
 """
 
 from __future__ import annotations
@@ -10,28 +10,29 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import groupby
 
 import pytest
 
-from fakes.audit_log import WRITING, AuditLog, Call
+from fakes.audit_log import AuditLog
 from fakes.clusters import apply_all, name_service
 from fakes.control_plane import ControlPlane
 from fakes.fault_proxy import FaultProxy, Freeze, asking, fault_proxy
 from fakes.installation import ACCOUNT, OPERATOR
+from fakes.leaders import (
+    ELECT,
+    LEASE_S,
+    SHORT,
+    both,
+    stands_by,
+    strangers,
+    wait_acting,
+    writes_of,
+)
 from fakes.operator_process import OperatorProcess, Operators
 from fakes.waiting import eventually, holds, pause
 from fakes.witness import Place, Witness
 
-ELECT = ("--leader-elect", f"--lease-namespace={ACCOUNT}")
-LEASE_S = 5
-SHORT = (
-    f"--leader-elect-lease-duration={LEASE_S}",
-    "--leader-elect-renew-deadline=3.5",
-    "--leader-elect-retry-period=0.5",
-)
 EVERYTHING = asking()
-MASTER_STATUS = 'leader_election_master_status{name="rocketmq-operator"}'
 
 
 @pytest.fixture(autouse=True)
@@ -73,65 +74,6 @@ def _deleting(place: Place, kind: str, name: str) -> Iterator[None]:
         thread.join()
 
 
-def leads(operator: OperatorProcess) -> bool:
-    return operator.metrics().get(MASTER_STATUS) == 1.0
-
-
-def stands_by(operator: OperatorProcess) -> None:
-    assert operator.metrics().get(MASTER_STATUS) == 0.0
-    assert operator.is_ready()
-
-
-def wait_led(*operators: OperatorProcess) -> None:
-    def led() -> None:
-        assert [leads(one) for one in operators].count(True) == 1
-
-    eventually(led, within_s=20.0)
-
-
-def name_of(call: Call) -> str:
-    """The operator that a call is of: it says so in its agent."""
-    found = re.search(r"\((operator-\d+)\)", call.agent)
-    assert found, call.agent
-    return found.group(1)
-
-
-def writes_of(operator: OperatorProcess, calls: list[Call]) -> list[str]:
-    return [str(one) for one in calls if one.is_write and name_of(one) == operator.name]
-
-
-def strangers(calls: list[Call]) -> list[str]:
-    """The writes of whoever was not the last one to write the Lease; Events are writes, too."""
-    holder, found = "", []
-    for one in calls:
-        if one.verb not in WRITING:
-            continue
-        if one.resource == "leases":
-            holder = name_of(one) if one.code < 300 else holder
-        elif name_of(one) != holder:
-            found.append(f"{name_of(one)} while {holder} leads: {one}")
-    return found
-
-
-def wait_acting(operator: OperatorProcess, audit: AuditLog, since: int, within_s: float) -> None:
-    """Wait until it has written something (but the Lease)."""
-
-    def acting() -> None:
-        assert writes_of(operator, audit.calls(since, user=OPERATOR))
-
-    eventually(acting, within_s=within_s)
-
-
-def both(
-    first: OperatorProcess, second: OperatorProcess, audit: AuditLog, since: int
-) -> tuple[OperatorProcess, OperatorProcess]:
-    """The one that leads, in the midst of its work, and the one that stands by."""
-    wait_led(first, second)
-    leader, standby = (first, second) if leads(first) else (second, first)
-    wait_acting(leader, audit, since, within_s=20.0)
-    return leader, standby
-
-
 def test_of_two_operators_one_acts_and_both_are_ready(
     start: Callable[..., OperatorProcess], busy: Place, audit: AuditLog, witness: Witness
 ) -> None:
@@ -153,53 +95,6 @@ def _assert_told(witness: Witness, uid: str, leader: OperatorProcess) -> None:
     notes = [one["note"] for one in events if one["regarding"].get("uid") == uid]
     assert len(notes) == 1
     assert re.fullmatch(rf"{leader.name}_\S+ became leader", notes[0])
-
-
-def test_a_leader_that_is_told_to_stop_hands_over_at_once(
-    start: Callable[..., OperatorProcess],
-    busy: Place,
-    audit: AuditLog,
-) -> None:
-    """With the real durations: without a release this would take 15 seconds and more."""
-    mark = audit.mark()
-    first, second = both(start(), start(), audit, mark)
-    assert first.terminate() == 0
-    wait_acting(second, audit, mark, within_s=12.0)
-    calls = audit.calls(mark, user=OPERATOR)
-    assert strangers(calls) == []
-    holders = [name_of(one) for one in calls if one.resource == "leases" and one.verb != "get"]
-    assert [one for one, _ in groupby(holders)] == [first.name, second.name]
-
-
-def test_a_killed_leader_is_followed_when_its_lease_is_over(
-    start: Callable[..., OperatorProcess],
-    busy: Place,
-    audit: AuditLog,
-) -> None:
-    """With the real durations."""
-    mark = audit.mark()
-    first, second = both(start(), start(), audit, mark)
-    first.kill()
-    wait_acting(second, audit, mark, within_s=60.0)
-    assert strangers(audit.calls(mark, user=OPERATOR)) == []
-
-
-@pytest.mark.allows_errors
-def test_a_leader_that_was_frozen_writes_nothing_when_it_goes_on(
-    start: Callable[..., OperatorProcess], busy: Place, audit: AuditLog
-) -> None:
-    mark = audit.mark()
-    first, second = both(start(*SHORT), start(*SHORT), audit, mark)
-    first.freeze()
-    try:
-        wait_acting(second, audit, mark, within_s=30.0)
-    finally:
-        first.thaw()
-    assert first.wait_ended(within_s=5.0) == 1
-    pause(0.5)
-    calls = audit.calls(mark, user=OPERATOR)
-    assert strangers(calls) == []
-    assert leads(second)
 
 
 @pytest.fixture
