@@ -1,0 +1,51 @@
+import pytest
+
+from fakes.gate_facts import NOW
+from reconcilers.status.notices import Notice, step_notices
+from reconcilers.steps.decision import (
+    Done,
+    GrowClaim,
+    MoveWrites,
+    NoteWrites,
+    PushSettings,
+    RemoveReplica,
+    Restart,
+    RestoreWrites,
+    Step,
+    WritesMoved,
+)
+
+NOTE = WritesMoved(since=NOW, permission="6", log_end=0, still_since=NOW)
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (Restart("p", "u", "", evict=True), "RestartingPod"),
+        (MoveWrites("p", "u", "a", NOTE, "4"), "WritesMoved"),
+        (RestoreWrites("p", "u", "a", "6"), "WritesRestored"),
+        (RemoveReplica("s", "u", "p"), "ReplicaRemoved"),
+    ],
+)
+def test_every_step_that_clients_may_notice_is_an_event(step: Step, reason: str) -> None:
+    assert step_notices([Done(step)], "why") == (Notice("Normal", reason, "why"),)
+
+
+def test_an_event_about_settings_says_which() -> None:
+    step = PushSettings("p", "a", {"traceOn": "false", "deleteWhen": "05"})
+    (notice,) = step_notices([Done(step)], "")
+    assert notice == Notice("Normal", "SettingsPushed", "told p: deleteWhen=05, traceOn=false")
+
+
+def test_a_step_that_failed_is_a_warning() -> None:
+    step = Restart("p", "u", "", evict=True)
+    assert step_notices([Done(step, "no")], "restarting p") == (
+        Notice("Warning", "StepFailed", "restarting p: no"),
+    )
+
+
+@pytest.mark.parametrize(
+    "done", [Done(NoteWrites("p", "u", NOTE)), Done(GrowClaim("p", "c", "u", "2Gi"), "it may not")]
+)
+def test_what_changes_nothing_for_anybody_is_no_event(done: Done) -> None:
+    assert step_notices([done], "why") == ()
