@@ -263,7 +263,8 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             observed = owned_children(self._tools.caches, cr)
             outcome = await self._execute(cr, facts, plan(desired, observed, self._owner(cr)))
         # What was just written has to be seen before anything is decided upon it.
-        progress = None if outcome.writes or outcome.refused else await self._advance(cr, facts)
+        unseen = outcome.writes or outcome.refused or outcome.waiting
+        progress = None if unseen else await self._advance(cr, facts)
         await self._report_on(cr, facts, outcome, progress)
         return Result(_requeue_after_s(outcome, progress))
 
