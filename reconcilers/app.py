@@ -49,6 +49,7 @@ from reconcilers.cluster_kind import Tools
 from reconcilers.cluster_metrics import ClusterMetrics
 from reconcilers.desired import names
 from reconcilers.election import Election, election
+from reconcilers.guarded_caller import GuardedCaller
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.settings import Settings, settings
@@ -121,7 +122,8 @@ async def run(chosen: Settings) -> int:
             metrics=metrics.request_observer(_host(config)),
             before_write=elected.require,
         )
-        return await _manager(chosen, client, Admin(pool), metrics, elected).run()
+        admin = Admin(GuardedCaller(pool, elected.require))
+        return await _manager(chosen, client, admin, metrics, elected).run()
 
 
 def _manager(
