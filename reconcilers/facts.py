@@ -125,6 +125,8 @@ class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The claims that there are, by pod."""
     grow_at_start: frozenset[str] = frozenset()
     """The pods whose volume does not grow before their next start."""
+    replaced: tuple[str, ...] = ()
+    """The groups whose master's volume is newer than a replica's: one was lost."""
 
     @property
     def stateful_sets(self) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ from reconcilers.api.name_service import NameService
 from reconcilers.ask import ask_brokers, ask_name_servers
 from reconcilers.desired import names
 from reconcilers.desired.name_servers import asked_at, name_servers
-from reconcilers.desired.storage import broker_claims, name_server_claims
+from reconcilers.desired.storage import broker_claims, name_server_claims, replaced_masters
 from reconcilers.facts import (
     BrokerFacts,
     Follower,
@@ -265,13 +265,10 @@ async def observe_broker(
     asked = found.addresses if isinstance(found, NameServers) else ()
     sets = _owned_sets(caches, cr)
     common_config = await _common_config(api, cr)
-    claims = await _claims(
-        caches,
-        api,
-        cr,
-        broker_claims(cr.spec, _member_pods(cr, sets)),
-        {pod.metadata.name for pod in pods},
-    )
+    members = names.surplus_members(cr, [one.metadata.name for one in sets])
+    members = [*names.members(cr), *members]
+    wanted = broker_claims(cr.spec, (member.pod for member in members))
+    claims = await _claims(caches, api, cr, wanted, {pod.metadata.name for pod in pods})
     async with asyncio.TaskGroup() as group:
         answers = group.create_task(ask_brokers(admin, pods))
         registrations = group.create_task(
@@ -287,12 +284,8 @@ async def observe_broker(
         name_service_waits=_name_service_waits(caches, services, found, registrations.result()),
         claims=claims,
         grow_at_start=grow_at_start(claims, now),
+        replaced=replaced_masters(members, claims),
     )
-
-
-def _member_pods(cr: Broker, sets: Iterable[StatefulSet]) -> list[str]:
-    surplus = names.surplus_members(cr, [one.metadata.name for one in sets])
-    return [member.pod for member in (*names.members(cr), *surplus)]
 
 
 def _name_service_waits(

@@ -28,6 +28,7 @@ POD_CRASHING = "PodCrashing"
 IMAGE_NOT_PULLED = "ImageNotPulled"
 CONTAINER_NOT_CREATED = "ContainerNotCreated"
 
+EMPTY_MASTER = "EmptyMaster"
 VOLUME_LOST = "VolumeLost"
 VOLUME_NOT_GROWN = "VolumeNotGrown"
 

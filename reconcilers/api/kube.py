@@ -67,6 +67,11 @@ class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, renam
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
 
+    @property
+    def running(self) -> bool:
+        """Whether it runs now."""
+        return self.state.waiting is None and self.state.terminated is None
+
 
 class PodSpec(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """Where the pod runs; `node_name` is empty until it is scheduled."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from controller.objects import Desired
 from reconcilers.api.broker import Broker
 from reconcilers.desired import names
-from reconcilers.desired.files import MASTER_ROLES, broker_config_hash, broker_files
+from reconcilers.desired.files import (
+    GROUP_CONF,
+    MASTER_ROLES,
+    broker_config_hash,
+    broker_files,
+    group_conf,
+)
 from reconcilers.desired.pods import Server, stateful_set
 from reconcilers.desired.probes import broker_probes
 from reconcilers.desired.services import config_map, disruption_budget, head, headless_service
@@ -35,7 +41,10 @@ def desired(cr: Broker, facts: BrokerFacts) -> list[Desired] | None:
     config_hash = broker_config_hash(cr, facts.common_config)
     return [
         headless_service(shared, names.selector(names.BROKER_COMPONENT, name), _PORTS),
-        config_map(shared, broker_files(cr, facts.name_servers.text)),
+        config_map(
+            shared,
+            {**broker_files(cr, facts.name_servers.text), GROUP_CONF: group_conf(cr, facts)},
+        ),
         *(_budget(cr, group) for group in sorted({member.group for member in members})),
         *(_stateful_set(cr, member, config_hash) for member in members),
     ]
@@ -100,6 +109,7 @@ def _server(cr: Broker, member: names.Member, config_hash: str) -> Server:
         user_volumes=cr.spec.volumes,
         user_config_volume=user_config,
         storage=broker_storage(cr.spec, cr_name, member),
+        guards_store=member.is_master,
         probes=broker_probes(),
         labels=names.broker_pod_labels(cr_name, member),
         spread=names.group_selector(cr_name, member.group),

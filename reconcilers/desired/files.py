@@ -19,6 +19,7 @@ from reconcilers.api.validation import ignored_config_keys
 from reconcilers.desired import names
 from reconcilers.desired.live_settings import without_live_settings
 from reconcilers.desired.storage import home
+from reconcilers.facts import BrokerFacts
 from rocketmq.properties import PropertiesError, parsed, rendered
 
 _SCRIPTS = resources.files(__package__).joinpath("scripts")
@@ -29,7 +30,9 @@ def _script(name: str) -> str:
 
 
 SERVER_SCRIPT = _script("server.sh")
+REMOTING_SCRIPT = _script("remoting.sh")
 PROBE_SCRIPT = _script("probe.sh")
+GUARD_SCRIPT = _script("store-guard.sh")
 DIRECTORIES_SCRIPT = _script("directories.sh")
 START_NAME_SERVER_SCRIPT = _script("start-name-server.sh")
 START_BROKER_SCRIPT = _script("start-broker.sh")
@@ -37,6 +40,7 @@ START_BROKER_SCRIPT = _script("start-broker.sh")
 DEFAULT_CONF = "defaults.conf"
 USER_CONF = "user.conf"
 OPERATOR_CONF = "operator.conf"
+GROUP_CONF = "group.conf"
 
 MASTER_ROLES = {"ASYNC": "ASYNC_MASTER", "SYNC": "SYNC_MASTER"}
 
@@ -47,6 +51,7 @@ def name_server_files(cr: NameService) -> dict[str, str]:
         **_name_server_conf(cr),
         "server.sh": SERVER_SCRIPT,
         "start-name-server.sh": START_NAME_SERVER_SCRIPT,
+        "remoting.sh": REMOTING_SCRIPT,
         "probe.sh": PROBE_SCRIPT,
         "directories.sh": DIRECTORIES_SCRIPT,
     }
@@ -65,9 +70,24 @@ def broker_files(cr: Broker, name_servers: str) -> dict[str, str]:
         OPERATOR_CONF: rendered({**_fixed(cr), "namesrvAddr": name_servers}),
         "server.sh": SERVER_SCRIPT,
         "start-broker.sh": START_BROKER_SCRIPT,
+        "remoting.sh": REMOTING_SCRIPT,
         "probe.sh": PROBE_SCRIPT,
+        "store-guard.sh": GUARD_SCRIPT,
         "directories.sh": DIRECTORIES_SCRIPT,
     }
+
+
+def group_conf(cr: Broker, facts: BrokerFacts) -> str:
+    """What the guard of a master's store has to know; no restart follows from a change of it."""
+    name = cr.metadata.name
+    members = [*names.members(cr), *names.surplus_members(cr, facts.stateful_sets)]
+    lines = {
+        # The same for all groups. A replica that is not there any more may have left messages.
+        "replicas": str(max(member.broker_id for member in members)),
+        "domain": names.service_dns(names.brokers(name), cr.metadata.namespace),
+        "replaced": " ".join(facts.replaced),
+    }
+    return "".join(f"{key}={value}\n" for key, value in lines.items())
 
 
 def broker_config_hash(cr: Broker, common_config: str | None) -> str:

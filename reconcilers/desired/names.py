@@ -47,6 +47,8 @@ ALLOW_DATA_LOSS = f"{OUR_LABEL_PREFIX}/allow-data-loss"
 NAME_SERVER_CONTAINER = "name-service"
 BROKER_CONTAINER = "broker"
 DIRECTORIES_CONTAINER = "directories"
+GUARD_CONTAINER = "store-guard"
+"""Of a master: lets it start with an empty store only if no replica holds messages."""
 
 CONFIG_VOLUME = "rocketmq-operator-config"
 RUN_VOLUME = "rocketmq-operator-run"
@@ -146,7 +148,12 @@ def brokers(cr_name: str) -> str:
 
 def pod_dns(pod: str, service: str, namespace: str) -> str:
     """A pod's stable DNS name; the search path adds the cluster's domain."""
-    return f"{pod}.{service}.{namespace}.svc"
+    return f"{pod}.{service_dns(service, namespace)}"
+
+
+def service_dns(service: str, namespace: str) -> str:
+    """A Service's DNS name; the search path adds the cluster's domain."""
+    return f"{service}.{namespace}.svc"
 
 
 def selector(component: str, cr_name: str) -> dict[str, str]:

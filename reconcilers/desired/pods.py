@@ -7,7 +7,7 @@ image whose user is root.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -17,7 +17,7 @@ from reconcilers.api.meta import WorkloadSpec
 from reconcilers.desired import names
 from reconcilers.desired.java import java_environment
 from reconcilers.desired.probes import Probes
-from reconcilers.desired.storage import CLAIM_TEMPLATES, Storage
+from reconcilers.desired.storage import CLAIM_TEMPLATES, Storage, home
 from rocketmq.memory import Role
 
 SERVER_USER = 3000
@@ -41,6 +41,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     user_volumes: tuple[Manifest, ...] = ()
     user_config_volume: str = ""
     storage: Storage
+    guards_store: bool = False
+    """Whether it starts with an empty store only if no replica holds messages."""
     probes: Probes
     dns_policy: str = ""
     labels: dict[str, str]
@@ -223,42 +225,66 @@ def _replaced(ours: Manifest, users: Manifest | None) -> Manifest:
     return merged
 
 
-def _init_containers(spec: WorkloadSpec, server: Server) -> Sequence[Manifest]:
+def _init_containers(spec: WorkloadSpec, server: Server) -> list[Manifest]:
+    return [*_directories(spec, server), *_guard(spec, server)]
+
+
+def _directories(spec: WorkloadSpec, server: Server) -> list[Manifest]:
     """On a HostPath, what gives a server that is not root its directories."""
     owner = _owner(spec)
     if spec.storage_mode != "HostPath" or owner.startswith("0:"):
         return []
-    mounts = server.storage.mounts
+    directories = [mount["mountPath"] for mount in server.storage.mounts]
+    security = {
+        "runAsUser": 0,
+        "runAsGroup": 0,
+        "runAsNonRoot": False,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]},
+    }
     return [
         {
-            "name": names.DIRECTORIES_CONTAINER,
-            "image": server.image,
-            "imagePullPolicy": spec.image_pull_policy,
+            **_first(spec, server, names.DIRECTORIES_CONTAINER),
             "command": [
                 "bash",
                 f"{names.CONFIG_DIRECTORY}/directories.sh",
                 owner,
-                *(mount["mountPath"] for mount in mounts),
+                *directories,
             ],
             "env": [_from_field(name) for name in server.pod_fields],
-            "resources": _resources(spec),
-            "securityContext": {
-                "runAsUser": 0,
-                "runAsGroup": 0,
-                "runAsNonRoot": False,
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]},
-            },
-            "volumeMounts": [
-                *mounts,
-                {
-                    "name": names.CONFIG_VOLUME,
-                    "mountPath": names.CONFIG_DIRECTORY,
-                    "readOnly": True,
-                },
-            ],
+            "securityContext": security,
         }
     ]
+
+
+def _guard(spec: WorkloadSpec, server: Server) -> list[Manifest]:
+    if not server.guards_store:
+        return []
+    return [
+        {
+            **_first(spec, server, names.GUARD_CONTAINER),
+            "command": [
+                "bash",
+                f"{names.CONFIG_DIRECTORY}/store-guard.sh",
+                names.CONFIG_DIRECTORY,
+                f"{home(spec)}/store",
+            ],
+            "env": [{"name": "BROKER_NAME", "value": server.environment["BROKER_NAME"]}],
+            "securityContext": _container_security(spec),
+        }
+    ]
+
+
+def _first(spec: WorkloadSpec, server: Server, name: str) -> Manifest:
+    """What all init containers have: the server's image, its volumes and our scripts."""
+    config = {"name": names.CONFIG_VOLUME, "mountPath": names.CONFIG_DIRECTORY, "readOnly": True}
+    return {
+        "name": name,
+        "image": server.image,
+        "imagePullPolicy": spec.image_pull_policy,
+        "resources": _resources(spec),
+        "volumeMounts": [*server.storage.mounts, config],
+    }
 
 
 def _owner(spec: WorkloadSpec) -> str:

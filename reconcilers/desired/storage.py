@@ -7,7 +7,8 @@ an emptyDir alike `logs/<StatefulSet>` and `store/<StatefulSet>` for a broker; f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -24,6 +25,10 @@ DEFAULT_BROKER_VOLUME = "broker-storage"
 
 CLAIM_TEMPLATES = "spec.volumeClaimTemplates"
 """The field of a StatefulSet that can only be changed by making it anew; its pods stay."""
+
+
+MADE_TOGETHER = timedelta(minutes=1)
+"""Claims of a new group are made within seconds of each other."""
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +114,28 @@ def _in_safe_steps(desired: Desired, live: StatefulSet, owners: Collection[str])
 def _differ(wanted: list[Manifest], has: list[Manifest]) -> bool:
     return len(wanted) != len(has) or bool(
         changes({"spec": {"volumeClaimTemplates": wanted}}, {"spec": {"volumeClaimTemplates": has}})
+    )
+
+
+def replaced_masters(
+    members: Iterable[names.Member], claims: Mapping[str, PersistentVolumeClaim]
+) -> tuple[str, ...]:
+    """The groups whose master has a newer claim than a replica: a volume of theirs was lost.
+
+    `claims` are by pod.
+    """
+    masters: dict[str, datetime] = {}
+    replicas: dict[str, datetime] = {}
+    for member in members:
+        claim = claims.get(member.pod)
+        if claim is not None and claim.metadata.creation_timestamp is not None:
+            made = datetime.fromisoformat(claim.metadata.creation_timestamp)
+            known = masters if member.is_master else replicas
+            known[member.broker_name] = min(made, known.get(member.broker_name, made))
+    return tuple(
+        group
+        for group, made in masters.items()
+        if group in replicas and made - replicas[group] > MADE_TOGETHER
     )
 
 

@@ -53,7 +53,8 @@ def broker_status(
         kept = {member.pod for member in surplus}
         pods = [pod for pod in facts.pods if pod.metadata.name not in kept]
         held = (
-            claim_words(facts.claims, progress, cr.status.conditions)
+            _empty_masters(cr, facts)
+            or claim_words(facts.claims, progress, cr.status.conditions)
             or _held(cr, surplus)
             or held_words(progress, allow_restart=allow_restart)
         )
@@ -120,6 +121,11 @@ def _held(cr: Broker, surplus: Sequence[names.Member]) -> tuple[str, str] | None
     )
 
 
+def _empty_masters(cr: Broker, facts: BrokerFacts) -> tuple[str, str] | None:
+    found = [state.refuses_start for state in member_states(cr, facts) if state.refuses_start]
+    return (reasons.EMPTY_MASTER, "; ".join(found)) if found else None
+
+
 def _in_order(pods: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
     place = {name: index for index, name in enumerate(wanted)}
     return tuple(sorted(pods, key=lambda name: (place.get(name, len(place)), name)))
@@ -157,7 +163,7 @@ def _row(cr: Broker, state: MemberState, waiting_for: str) -> BrokerRow:
         address=_address(cr, member, pod),
         node=pod.spec.node_name if pod is not None else "",
         ready=pod is not None and pod.ready,
-        reason=_reason(pod),
+        reason=state.refuses_start or _reason(pod),
         version=version,
         up_to_date=pod is not None and not state.outdated,
         lag_bytes=rounded_lag(state.lag or 0),

@@ -156,9 +156,9 @@ def _within_budget(cr: Broker, turns: tuple[_Turn, ...]) -> tuple[_Turn, ...]:
 def _turn(group: tuple[MemberState, ...], cluster: _Cluster) -> _Turn | None:
     outdated = [state for state in group if state.outdated]
     down = [state for state in group if state.down]
-    given_back = _give_back(group, cluster)
-    if given_back is not None:
-        return given_back
+    first = _refused(group[0]) or _give_back(group, cluster)
+    if first is not None:
+        return first
     if not outdated:
         return _after_restarts(group, down, cluster.now)
     if not cluster.cr.spec.allow_restart:
@@ -171,6 +171,17 @@ def _turn(group: tuple[MemberState, ...], cluster: _Cluster) -> _Turn | None:
         return _Turn(pod=down[0].name, message=f"waits: {down[0].down}", held=down[0].stuck)
     # Replicas come first: the master's broker id is the lowest.
     return _restart_serving(outdated[-1], group, cluster)
+
+
+def _refused(master: MemberState) -> _Turn | None:
+    """A master that does not start with an empty store: nothing of its group may go.
+
+    A replica may be all that is left of the messages, and somebody may be copying them into the
+    master's pod.
+    """
+    if not master.refuses_start:
+        return None
+    return _Turn(pod=master.name, message=f"waits: {master.refuses_start}", held=True)
 
 
 def _give_back(group: Sequence[MemberState], cluster: _Cluster) -> _Turn | None:

@@ -35,6 +35,8 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
     """What a restart would apply; empty: nothing."""
     lag: int | None
     """Bytes behind its master; None for a master, and while one of the two is silent."""
+    refuses_start: str = ""
+    """Why a master with an empty store waits for somebody to act (scripts/store-guard.sh)."""
 
     @property
     def name(self) -> str:
@@ -53,6 +55,8 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
             return f"{self.name} does not exist"
         if self.pod.terminating:
             return f"{self.name} is stopping"
+        if self.refuses_start:
+            return self.refuses_start
         if not self.pod.ready:
             stuck = stuck_because(self.pod)
             return stuck.message if stuck is not None else f"{self.name} is not ready yet"
@@ -144,6 +148,33 @@ def _state(
         note=noted(pod) if pod is not None else None,
         outdated=_outdated(pod, stateful_set, answer, facts),
         lag=_lag(member, answer, facts),
+        refuses_start=_refuses_start(member, pod, facts),
+    )
+
+
+def _refuses_start(member: names.Member, pod: Pod | None, facts: BrokerFacts) -> str:
+    if pod is None or not _is_guarded(pod):
+        return ""
+    replicas = f"{member.broker_name}-replica-"
+    for name, answer in facts.answers.items():
+        if name.startswith(replicas) and isinstance(answer, BrokerAnswer) and answer.log_end > 0:
+            return (
+                f"{member.pod} has an empty store and does not start beside {name}, which holds "
+                f"{answer.log_end} bytes of this group's messages: copy them back into its store, "
+                "or give them up by deleting the claims and pods of the replicas (docs/storage.md)"
+            )
+    if member.broker_name not in facts.replaced:
+        return ""
+    return (
+        f"{member.pod} has a new, empty volume and does not start before its replicas say whether "
+        "they hold this group's messages: bring them back (docs/storage.md)"
+    )
+
+
+def _is_guarded(pod: Pod) -> bool:
+    return not pod.terminating and any(
+        one.name == names.GUARD_CONTAINER and one.running
+        for one in pod.status.init_container_statuses
     )
 
 

@@ -118,10 +118,11 @@ def test_on_a_host_path_the_server_is_given_its_own_directories(
     spec: dict[str, Any], owner: str | None, broker: Make
 ) -> None:
     spec = pod(broker(storageMode="HostPath", hostPath="/data", **spec))
+    first, *others = spec["initContainers"]
     if owner is None:
-        assert "initContainers" not in spec
+        assert first["name"] == "store-guard"
         return
-    (first,) = spec["initContainers"]
+    assert [one["name"] for one in others] == ["store-guard"]
     assert first["command"][2:] == [owner, "/home/rocketmq/logs", "/home/rocketmq/store"]
     assert first["securityContext"]["capabilities"] == {
         "drop": ["ALL"],
@@ -129,6 +130,38 @@ def test_on_a_host_path_the_server_is_given_its_own_directories(
     }
     mounts = {mount["mountPath"]: mount.get("subPath") for mount in first["volumeMounts"]}
     assert mounts["/home/rocketmq/store"] == "store/broker-0-master"
+
+
+@pytest.mark.parametrize(
+    ("spec", "store"),
+    [({}, "/home/rocketmq/store"), ({"imageLayout": "Root"}, "/root/store")],
+)
+def test_a_masters_store_is_looked_at_before_it_starts(
+    spec: dict[str, Any], store: str, broker: Make
+) -> None:
+    (guard,) = pod(broker(**spec))["initContainers"]
+    main = container(broker(**spec))
+    assert guard["command"][-1] == store
+    assert store in {mount["mountPath"] for mount in guard["volumeMounts"]}
+    assert guard["env"] == [{"name": "BROKER_NAME", "value": "broker-0"}]
+    assert guard["image"] == main["image"]
+    assert guard["securityContext"] == main["securityContext"]
+
+
+def test_a_replica_starts_empty_at_any_time(broker: Make, name_service: Make) -> None:
+    cr = broker(replicaPerGroup=1)
+    found = next(
+        one.manifest
+        for one in broker_children.desired(cr, FACTS) or []
+        if one.manifest["metadata"]["name"] == "broker-0-replica-1"
+    )
+    assert "initContainers" not in found["spec"]["template"]["spec"]
+    assert "initContainers" not in pod(name_service())
+
+
+def test_more_replicas_change_no_pod_that_runs(broker: Make) -> None:
+    few = stateful_set(broker(replicaPerGroup=1, replicationMode="ASYNC"))
+    assert stateful_set(broker(replicaPerGroup=3, replicationMode="ASYNC")) == few
 
 
 def test_only_the_operator_restarts_pods(broker: Make, name_service: Make) -> None:

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.apply import Outcome
 from fakes.gate_facts import NOW, a_broker, a_name_service, broker_facts, name_service_facts, seen
 from reconcilers import reasons
-from reconcilers.api.kube import PersistentVolumeClaim
+from reconcilers.api.kube import ContainerStatus, PersistentVolumeClaim
 from reconcilers.desired import names
+from reconcilers.status.broker import broker_status
 from reconcilers.steps.broker import decide
-from reconcilers.steps.decision import Done, GrowClaim, LabelClaim, Restart
+from reconcilers.steps.decision import Done, GrowClaim, LabelClaim, Progress, Restart
 from reconcilers.steps.name_service import decide as decide_name_service
 from reconcilers.steps.storage import (
     GROWS_AT_START,
@@ -223,3 +225,82 @@ def test_the_largest_volume_is_told_in_the_words_of_its_claim() -> None:
     assert volume_size({"a": claim(has="1Gi"), "b": claim(has="1536Mi")}) == "1536Mi"
     assert volume_size({"a": claim(has="", phase="Pending")}) == ""
     assert volume_size({}) == ""
+
+
+def guarded(cr: Any, servers: Any = None, **changes: Any) -> Any:
+    """The facts of a Broker whose first master is asked by its guard whether it may start."""
+    facts = broker_facts(
+        cr, {POD: seen(state="starting", silent=True)} | (servers or {}), **changes
+    )
+    running = {"name": names.GUARD_CONTAINER, "state": {"running": {}}}
+    pods = [
+        msgspec.structs.replace(
+            pod,
+            status=msgspec.structs.replace(
+                pod.status,
+                init_container_statuses=(msgspec.convert(running, ContainerStatus),),
+            ),
+        )
+        if pod.metadata.name == POD
+        else pod
+        for pod in facts.pods
+    ]
+    return msgspec.structs.replace(facts, pods=tuple(pods))
+
+
+REPLICA = "broker-0-replica-1-0"
+
+
+def test_an_empty_master_beside_a_replica_with_messages_waits_for_somebody_to_act() -> None:
+    cr = a_broker()
+    decision = decide(cr, guarded(cr, {REPLICA: seen(log_end=4096)}), NOW)
+    assert decision.phase == "held"
+    assert decision.steps == ()
+    words = decision.waiting[POD]
+    assert f"does not start beside {REPLICA}, which holds 4096 bytes" in words
+    assert "copy them back" in words
+    assert "deleting the claims and pods of the replicas" in words
+
+
+@pytest.mark.parametrize(
+    "replica",
+    [
+        seen(log_end=4096, revision="r1"),
+        seen(log_end=4096, revision="r1", state="crashing"),
+        seen(log_end=4096, revision="r1", state="starting", since_s=900.0),
+    ],
+    ids=["serves", "crashes", "hangs"],
+)
+def test_nothing_of_its_group_restarts_meanwhile(replica: Any) -> None:
+    cr = a_broker()
+    both = {REPLICA: replica, POD: seen(state="starting", silent=True, revision="r1", since_s=900)}
+    decision = decide(cr, guarded(cr, both, replaced=("broker-0",)), NOW)
+    assert decision.steps == ()
+    assert decision.phase == "held"
+
+
+def test_a_master_on_a_new_volume_waits_for_a_replica_that_is_silent() -> None:
+    cr = a_broker()
+    silent = {REPLICA: seen(state="starting", silent=True)}
+    lost = decide(cr, guarded(cr, silent, replaced=("broker-0",)), NOW)
+    assert lost.phase == "held"
+    assert "before its replicas say whether they hold this group's messages" in lost.message
+    assert decide(cr, guarded(cr, silent, replaced=("broker-1",)), NOW).phase == "waiting"
+
+
+def test_a_new_group_whose_master_asks_its_replicas_is_merely_starting() -> None:
+    cr = a_broker()
+    decision = decide(cr, guarded(cr, {REPLICA: seen(log_end=0)}), NOW)
+    assert decision.phase == "waiting"
+    assert decision.message == f"waits: {POD} is not ready yet"
+
+
+def test_the_status_says_why_it_does_not_start() -> None:
+    cr = a_broker()
+    facts = guarded(cr, {REPLICA: seen(log_end=4096)})
+    status = broker_status(cr, facts, Outcome(()), Progress(decide(cr, facts, NOW)), NOW)
+    degraded = next(one for one in status.conditions if one.type == "Degraded")
+    assert (degraded.status, degraded.reason) == ("True", reasons.EMPTY_MASTER)
+    row = next(one for one in status.brokers if one.name == POD)
+    assert row.reason == degraded.message
+    assert "4096 bytes" in row.reason
