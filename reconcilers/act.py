@@ -22,6 +22,7 @@ from controller.objects import Manifest, ObjectRef, Snapshot
 from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from reconcilers.desired import names
 from reconcilers.steps.decision import (
+    GONE,
     Done,
     GrowClaim,
     LabelClaim,
@@ -78,7 +79,7 @@ async def act(client: StepClient, admin: Admin, namespace: str, step: Step) -> D
             raise
         return Done(step, error.message)  # the storage's word on it, not a fault of ours
     except (ConflictError, NotFoundError):
-        return Done(step, "it is not there any more as it was seen")
+        return Done(step, GONE)
     return Done(step)
 
 

@@ -202,7 +202,7 @@ async def observe_name_service(
         answers=await ask_name_servers(admin, addresses),
         followers=_followers(caches, cr),
         claims=claims,
-        grow_at_start=grow_at_start(claims, now),
+        grow_at_start=grow_at_start(claims, pods, now),
     )
 
 
@@ -283,7 +283,7 @@ async def observe_broker(
         registrations=registrations.result(),
         name_service_waits=_name_service_waits(caches, services, found, registrations.result()),
         claims=claims,
-        grow_at_start=grow_at_start(claims, now),
+        grow_at_start=grow_at_start(claims, pods, now),
         replaced=replaced_masters(members, claims),
     )
 

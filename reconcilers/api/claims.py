@@ -126,5 +126,6 @@ def size_rule(remedy: str) -> Rule:
         rule=f"!({both}) || !{new}.isLessThan({old}) || "
         f"(has(self.status) && has({there}) && isQuantity({there}) && "
         f"!{new}.isLessThan(quantity({there})))",
-        message=f"{_TEMPLATE}: the size cannot be lowered, for a volume cannot shrink: {remedy}",
+        message=f"{_TEMPLATE}: the size cannot be lowered, for a volume cannot shrink (a growth "
+        f"that failed may be taken back to status.volumeSize): {remedy}",
     )

@@ -138,6 +138,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """When to look again, if no event comes."""
 
 
+GONE = "it is not there any more as it was seen"
+"""The failure of a step whose object was replaced or removed meanwhile: no trouble of anybody's."""
+
+
 class Done(msgspec.Struct, frozen=True):
     """A step that was tried; `failure` is empty when it was done."""
 

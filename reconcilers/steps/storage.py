@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from reconcilers import reasons
-from reconcilers.api.kube import PersistentVolumeClaim
+from reconcilers.api.kube import PersistentVolumeClaim, Pod
 from reconcilers.api.meta import WorkloadSpec
 from reconcilers.api.quantity import quantity_bytes
 from reconcilers.desired import names
 from reconcilers.desired.storage import claim_size
-from reconcilers.steps.decision import Done, GrowClaim, LabelClaim
+from reconcilers.steps.decision import GONE, Done, GrowClaim, LabelClaim
 
 ONLINE_WITHIN_S = 120.0
 """A kubelet whose driver can grow a file system in use has done it by then."""
@@ -29,9 +29,17 @@ Claims = Mapping[str, PersistentVolumeClaim]
 """The claims that there are, by pod."""
 
 
-def grow_at_start(claims: Claims, now: datetime) -> frozenset[str]:
-    """The pods whose file system does not grow while they run."""
-    return frozenset(pod for pod, claim in claims.items() if _waits_for_start(claim, now))
+def grow_at_start(claims: Claims, pods: Iterable[Pod], now: datetime) -> frozenset[str]:
+    """The pods whose file system does not grow while they run.
+
+    A pod that was made since the claim began to wait has had its start: another one would not help.
+    """
+    return frozenset(
+        pod.metadata.name
+        for pod in pods
+        if pod.metadata.name in claims
+        and _waits_for_start(claims[pod.metadata.name], pod.metadata.creation_timestamp, now)
+    )
 
 
 def claim_steps(
@@ -80,7 +88,7 @@ def claim_trouble(claims: Claims, done: Iterable[Done]) -> tuple[str, str] | Non
     refused = [
         f"{one.step.claim} was not allowed to grow to {one.step.size}: {one.failure.rstrip('.')}"
         for one in done
-        if isinstance(one.step, GrowClaim) and one.failure
+        if isinstance(one.step, GrowClaim) and one.failure and one.failure != GONE
     ]
     failed = [
         f"{claim.metadata.name} does not grow from {_has(claim)} to {_asks(claim)}: {failure}"
@@ -93,18 +101,18 @@ def claim_trouble(claims: Claims, done: Iterable[Done]) -> tuple[str, str] | Non
         "it is tried again: let the StorageClass allow it (allowVolumeExpansion, if its driver can "
         "grow volumes) or raise the quota, or put the size in the spec back"
         if refused
-        else "the driver tries again by itself: look at the claim's events, or put the size in the "
-        "spec back"
+        else "the driver tries again by itself: look at the claim's events"
     )
     return reasons.VOLUME_NOT_GROWN, f"{_listed([*refused, *failed])}; {advice}"
 
 
-def _waits_for_start(claim: PersistentVolumeClaim, now: datetime) -> bool:
+def _waits_for_start(claim: PersistentVolumeClaim, pod_made: str | None, now: datetime) -> bool:
     pending = claim.condition("FileSystemResizePending")
-    if pending is None or not pending.last_transition_time or not _grows(claim):
+    if pending is None or not pending.last_transition_time or not pod_made or not _grows(claim):
         return False
     since = datetime.fromisoformat(pending.last_transition_time)
-    return now - since >= timedelta(seconds=ONLINE_WITHIN_S)
+    online = now - since < timedelta(seconds=ONLINE_WITHIN_S)
+    return not online and datetime.fromisoformat(pod_made) <= since
 
 
 def _grows(claim: PersistentVolumeClaim) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from fakes.waiting import eventually
 from fakes.witness import MERGE_PATCH, Object, Place, path_of
@@ -81,14 +81,13 @@ class Disks:
         self._place.witness.request("PATCH", volume, body=capacity, content_type=MERGE_PATCH)
         self._report(name, {"capacity": size, "conditions": []})
 
-    def tell(self, name: str, condition: str, message: str = "", *, ago_s: float = 0.0) -> None:
-        """The driver's sidecar has set this condition so long ago."""
-        since = datetime.now(UTC) - timedelta(seconds=ago_s)
+    def tell(self, name: str, condition: str, message: str) -> None:
+        """The driver's sidecar sets this condition."""
         told = {
             "type": condition,
             "status": "True",
             "message": message,
-            "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "lastTransitionTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         self._report(name, {"conditions": [told]})
 

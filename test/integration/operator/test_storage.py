@@ -274,30 +274,6 @@ def test_a_growth_that_the_driver_cannot_do_is_told_in_its_words(
     assert f"{CLAIMS[0]} does not grow from 1Gi to 2Gi: the pool has no room" in message
 
 
-def test_only_the_pod_whose_files_do_not_grow_in_use_restarts(
-    place: Place, world: World, storage: Disks, operator: OperatorProcess
-) -> None:
-    start(place, storage)
-    before = uids(place, "Pod")
-    set_size(place, storage, "2Gi")
-    eventually(lambda: assert_that(sizes(storage) == {"2Gi"}))
-    slow, online, *name_servers = CLAIMS
-    for name in name_servers:
-        storage.grow(name)
-    storage.tell(online, "FileSystemResizePending", ago_s=5.0)
-    storage.tell(slow, "FileSystemResizePending", ago_s=150.0)
-    pod = "broker-0-master-0"
-    eventually(lambda: assert_that(uids(place, "Pod").get(pod, before[pod]) != before[pod]))
-    storage.grow(slow)
-    storage.grow(online)
-    eventually(lambda: assert_settled_at(place, "2Gi"))
-    wait_ready(place, *RESOURCES)
-    after = uids(place, "Pod")
-    assert {name for name in before if after[name] != before[name]} == {pod}
-    told = [one["note"] for one in place.list("Event") if one["reason"] == "RestartingPod"]
-    assert any("its volume grows at the next start" in note for note in told)
-
-
 def test_a_claim_that_the_go_operator_made_is_labelled_and_grows_as_well(
     place: Place, storage: Disks, operator: OperatorProcess
 ) -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from controller.apply import Outcome
 from fakes.gate_facts import NOW, a_broker, a_name_service, broker_facts, name_service_facts, seen
 from reconcilers import reasons
-from reconcilers.api.kube import ContainerStatus, PersistentVolumeClaim
+from reconcilers.api.kube import ContainerStatus, PersistentVolumeClaim, Pod
 from reconcilers.desired import names
 from reconcilers.status.broker import broker_status
 from reconcilers.steps.broker import decide
-from reconcilers.steps.decision import Done, GrowClaim, LabelClaim, Progress, Restart
+from reconcilers.steps.decision import GONE, Done, GrowClaim, LabelClaim, Progress, Restart
 from reconcilers.steps.name_service import decide as decide_name_service
 from reconcilers.steps.storage import (
     GROWS_AT_START,
@@ -116,7 +116,24 @@ def test_no_claim_is_ever_told_to_shrink(asks: int, wanted: int) -> None:
 def test_a_file_system_that_does_not_grow_in_use_within_two_minutes_waits_for_a_start(
     one: PersistentVolumeClaim, *, waits: bool
 ) -> None:
-    assert grow_at_start({POD: one}, NOW) == (frozenset({POD}) if waits else frozenset())
+    runs = a_pod_made(ago_s=3600.0)
+    assert grow_at_start({POD: one}, [runs], NOW) == (frozenset({POD}) if waits else frozenset())
+
+
+def a_pod_made(*, ago_s: float) -> Pod:
+    made = (NOW - timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return msgspec.convert({"metadata": {"name": POD, "creationTimestamp": made}}, Pod)
+
+
+@pytest.mark.parametrize(("ago_s", "waits"), [(601.0, True), (600.0, True), (599.0, False)])
+def test_a_start_that_did_not_help_is_not_repeated(ago_s: float, *, waits: bool) -> None:
+    pending = {POD: told("FileSystemResizePending", ago_s=600.0)}
+    assert bool(grow_at_start(pending, [a_pod_made(ago_s=ago_s)], NOW)) is waits
+
+
+def test_a_pod_that_is_not_there_needs_no_start() -> None:
+    pending = {POD: told("FileSystemResizePending", ago_s=600.0)}
+    assert grow_at_start(pending, [], NOW) == frozenset()
 
 
 def test_a_broker_whose_volume_grows_at_its_start_goes_through_the_gate_as_any_other() -> None:
@@ -208,7 +225,7 @@ def test_trouble_with_a_claim_names_it_and_says_what_to_do(
     ],
 )
 def test_a_claim_that_is_well_or_on_its_way_is_no_trouble(one: PersistentVolumeClaim) -> None:
-    assert claim_trouble({POD: one}, (Done(REFUSED.step),)) is None
+    assert claim_trouble({POD: one}, (Done(REFUSED.step), Done(REFUSED.step, GONE))) is None
 
 
 def test_what_grows_is_told_until_it_has_grown_or_failed() -> None:
