@@ -55,6 +55,8 @@ class World:
         self.annotations: dict[str, str] = {}
         self.size, self.replicas = size, replicas
         self.sync = bool(self.spec.pop("sync", False))
+        self.load_bytes = random.choice([2_000, 20_000, 200_000])
+        """The most that a group is sent in a second."""
         self.broker_templates, self.ns_templates = Templates(), Templates()
         members = list(names.members(a_broker(size, replicas)))
         self.brokers = {one.pod: Server(name=one.pod, member=one) for one in members}
@@ -166,7 +168,7 @@ class World:
             )
         in_sync = not self.sync or any(one.serves for one in self.group_of(master)[1:])
         if master.serves and in_sync and self.is_written(master):
-            master.log_end += self.random.randint(0, 200_000)
+            master.log_end += self.random.randint(0, self.load_bytes)
 
     def is_written(self, master: Server) -> bool:
         """Whether producers still use it: they notice late that they should not."""

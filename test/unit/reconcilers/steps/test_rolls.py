@@ -7,11 +7,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fakes.gate_facts import Seen
-from fakes.gate_server import Templates
+from fakes.gate_server import Server, Templates
 from fakes.gate_world import OperatorDiedError, World
 from reconcilers.desired import names
 from reconcilers.steps import broker, name_service
-from reconcilers.steps.decision import DISRUPTIVE, Decision
+from reconcilers.steps.decision import DISRUPTIVE, Decision, MoveWrites
 
 FAULTS_S = 900
 SETTLED_WITHIN_S = 3600
@@ -67,6 +67,9 @@ class Operator:
         if any(isinstance(step, DISRUPTIVE) for step in decision.steps):
             decision = decide(self._world.workload())
         for step in decision.steps:
+            if isinstance(step, MoveWrites) and self._world.random.random() < 0.3:
+                # What it lacks now it lacks for long.
+                slow_down(self._world, self._world.group_of(self._world.brokers[step.pod])[-1])
             for _ in self._world.calls(step):
                 if self._world.random.random() < self._dies:
                     raise OperatorDiedError
@@ -114,8 +117,12 @@ def break_something(world: World) -> None:
         case 2:
             server.silent_until = world.now + random.randint(1, 40)
         case _:
-            server.slow_until = world.now + random.randint(10, 300)
-            server.slow_bytes = random.choice([1_000, 20_000, 40_000])
+            slow_down(world, server)
+
+
+def slow_down(world: World, replica: Server) -> None:
+    replica.slow_until = world.now + world.random.randint(10, 300)
+    replica.slow_bytes = world.random.choice([10, 1_000, 20_000])
 
 
 def pass_time(world: World, seconds: float) -> None:
