@@ -155,7 +155,7 @@ def test_a_replica_that_lags_keeps_its_master_running(loaded: World, place: Plac
     edit(place, config={"defaultTopicQueueNums": "6"})
     loaded.fault("broker-0-replica-1-0", replicates=False)
     loaded.load("broker-0", 100 * BYTES_PER_S)
-    waits(place, "bytes behind its master")
+    waits(place, "behind its master")
     holds(lambda: _assert_equal(loaded.starts("broker-0-master-0"), 1), for_s=QUIET_S)
     rows = place.get("Broker", "broker")["status"]["brokers"]
     assert any(row["waitingFor"] for row in rows)
