@@ -58,8 +58,12 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 unit: setup ## Unit tests: no sockets, virtual time
 	@$(PYTEST) $(SHARED) test/unit
 integration: setup ## The operator against a real kube-apiserver, etcd and controller-manager
+	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \
+	  $(cluster) binary "$$program" >/dev/null; done  # minutes, the first time: no test may wait for it
 	@$(PYTEST) $(SHARED) test/integration --ignore=test/integration/rocketmq/conformance
 conformance: setup ## The remoting client against real RocketMQ servers of three versions
+	@for version in $(ROCKETMQ_VERSION) $(ROCKETMQ_OTHER_VERSIONS) $(ROCKETMQ_NEWEST_VERSION); do \
+	  $(cluster) rocketmq --version "$$version" >/dev/null; done
 	@$(PYTEST) test/integration/rocketmq/conformance
 bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
 	@for one in hack/bench/*.py; do echo "== $$one"; $(BIN)/python "$$one"; done
