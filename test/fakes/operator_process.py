@@ -22,12 +22,22 @@ LogLine = dict[str, Any]
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Ports of loopback that nobody uses; all are held until the last is found."""
+    """Ports of loopback that nobody uses; for a minute the kernel offers them to nobody.
+
+    A connection that its server has closed first keeps the port in TIME_WAIT: who asks for it by
+    its number may listen on it, who asks for just any port gets another one.
+    """
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return tuple(one.getsockname()[1] for one in sockets)
+        return tuple(_reserved_port(held) for _ in range(count))
+
+
+def _reserved_port(held: ExitStack) -> int:
+    server = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+    port = int(server.getsockname()[1])
+    held.enter_context(socket.create_connection(("127.0.0.1", port)))
+    accepted, _ = server.accept()
+    held.enter_context(accepted)  # the last one in is the first to be closed
+    return port
 
 
 class OperatorProcess:

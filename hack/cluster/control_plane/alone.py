@@ -1,5 +1,6 @@
 """`control-plane up`: an API server without nodes, on loopback, for integration tests."""
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -30,6 +31,12 @@ from products.packages import CONTROL_PLANE_NEEDS, install_missing
 READY_SECONDS = 60.0
 SERVICE_RANGE = "10.0.0.0/16"
 LOOPBACK = "127.0.0.1"
+# Nobody sends anything to a Service here, and these write with every change of a pod.
+NO_ENDPOINTS = (
+    "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
+)
+# The garbage of many short tests costs more than the memory that it would take.
+GO_SETTINGS = {"GOGC": "300"}
 
 
 def folder_of(name: str) -> Path:
@@ -94,11 +101,13 @@ def _start(folder: Path, versions: Mapping[str, str], run: Runner, *, audit: boo
 def _components(place: Place, programs: Mapping[str, Path], *, audit: bool) -> list[Component]:
     # Without a node there is nobody whose address the Service `kubernetes` could name.
     extra: dict[str, object] = {"endpoint-reconciler-type": "none"}
-    return [
+    controllers: dict[str, object] = {"controllers": NO_ENDPOINTS}
+    parts = [
         etcd(programs["etcd"], place),
         api_server(programs["kube-apiserver"], place, SERVICE_RANGE, audit=audit, extra=extra),
-        controller_manager(programs["kube-controller-manager"], place, {}),
+        controller_manager(programs["kube-controller-manager"], place, controllers),
     ]
+    return [dataclasses.replace(part, environment=GO_SETTINGS) for part in parts]
 
 
 def _write_files(folder: Path, run: Runner) -> Place:
@@ -122,9 +131,19 @@ def _write_description(folder: Path, place: Place, *, audit: bool) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody uses; all are held until the last is found."""
+    """Return ports of loopback that nobody uses; for a minute the kernel offers them to nobody.
+
+    A connection that its server has closed first keeps the port in TIME_WAIT: who asks for it by
+    its number may listen on it, who asks for just any port gets another one.
+    """
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
+        return [_reserved_port(held) for _ in range(count)]
+
+
+def _reserved_port(held: ExitStack) -> int:
+    server = held.enter_context(socket.create_server((LOOPBACK, 0)))
+    port = int(server.getsockname()[1])
+    held.enter_context(socket.create_connection((LOOPBACK, port)))
+    accepted, _ = server.accept()
+    held.enter_context(accepted)  # the last one in is the first to be closed
+    return port

@@ -16,6 +16,7 @@ from fakes.clusters import (
     wait_condition,
     wait_ready,
 )
+from fakes.control_plane import ControlPlane, kubectl_in
 from fakes.installation import crds, install_crds
 from fakes.operator_process import OperatorProcess
 from fakes.waiting import eventually, holds
@@ -24,12 +25,16 @@ from fakes.witness import Object, Place, Refused, Witness
 REFUSED = yaml.safe_load((MANUALS / "refused.yaml").read_text(encoding="utf-8"))
 
 
+@pytest.fixture
+def refusing(control_plane: ControlPlane, witness: Witness, custom_resources: None) -> Place:
+    """A place for what is refused: nothing is made, so that no test needs one of its own."""
+    return Place(witness, "default", kubectl_in(control_plane, "default"))
+
+
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in REFUSED])
-def test_the_api_server_refuses_and_says_what_to_change(
-    case: Object, custom_resources: None, place: Place
-) -> None:
+def test_the_api_server_refuses_and_says_what_to_change(case: Object, refusing: Place) -> None:
     with pytest.raises(Refused) as refused:
-        place.create(case["object"])
+        refusing.create(case["object"])
     assert refused.value.status == 422
     assert case.get("rule", case.get("schema")) in refused.value.message
 
@@ -49,10 +54,10 @@ def test_the_api_server_refuses_and_says_what_to_change(
     ],
 )
 def test_the_words_of_a_refusal_name_the_field_and_the_remedy(
-    spec: dict[str, Any], field: str, remedy: str, custom_resources: None, place: Place
+    spec: dict[str, Any], field: str, remedy: str, refusing: Place
 ) -> None:
     with pytest.raises(Refused) as refused:
-        place.create(broker(**spec))
+        refusing.create(broker(**spec))
     assert field in refused.value.message
     assert remedy in refused.value.message
 
@@ -67,10 +72,10 @@ def test_the_words_of_a_refusal_name_the_field_and_the_remedy(
     ],
 )
 def test_a_name_over_the_limit_is_refused_with_the_limit(
-    manifest: Object, limit: str, custom_resources: None, place: Place
+    manifest: Object, limit: str, refusing: Place
 ) -> None:
     with pytest.raises(Refused) as refused:
-        place.create(manifest)
+        refusing.create(manifest)
     assert "metadata.name" in refused.value.message
     assert limit in refused.value.message
 

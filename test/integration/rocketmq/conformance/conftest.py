@@ -169,7 +169,8 @@ async def _prepared(servers: Servers) -> None:
         for server in servers.name_servers:
             view = await Clusters(admin, (server,)).view()
             assert len(view.info.addresses()) == count, view.info
-            assert servers.master in view.brokers.values, view.brokers.errors
+            # A registered broker of 4.9 cannot tell its figures yet: see Brokers.runtime_info.
+            assert {servers.master, servers.slave} <= set(view.brokers.values), view.brokers.errors
 
     async with Pool(ClientSettings()) as pool:
         admin = Admin(pool)
