@@ -33,7 +33,8 @@ from reconcilers.facts import (
     NameServiceFacts,
     Silence,
 )
-from reconcilers.steps.decision import WritesMoved
+from reconcilers.steps.broker import decide
+from reconcilers.steps.decision import Decision, WritesMoved
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = "r1", "r2"
@@ -257,3 +258,35 @@ def _container(one: Seen) -> ContainerStatus:
     state = ContainerState(waiting=WaitingState(reason=waiting)) if waiting else ContainerState()
     restarts = 3 if one.state == "crashing" else 0
     return ContainerStatus(name="broker", restart_count=restarts, state=state)
+
+
+M0, R0, M1, R1 = (
+    "broker-0-master-0",
+    "broker-0-replica-1-0",
+    "broker-1-master-0",
+    "broker-1-replica-1-0",
+)
+
+
+def decided(
+    servers: Mapping[str, Seen],
+    size: int = 2,
+    replicas: int = 1,
+    *,
+    surplus: Mapping[str, Seen] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    **spec: Any,
+) -> Decision:
+    """What the gate decides about a Broker whose brokers are as said."""
+    cr = a_broker(size, replicas, **spec)
+    return decide(cr, broker_facts(cr, servers, surplus=surplus, **(facts or {})), NOW)
+
+
+def steps(decision: Decision) -> list[tuple[str, str]]:
+    """Kind and pod of each step."""
+    return [(type(step).__name__, step.pod) for step in decision.steps]
+
+
+def all_outdated(size: int = 2, replicas: int = 1) -> dict[str, Seen]:
+    """Every broker of it, with a pod of an older template."""
+    return {member.pod: outdated() for member in names.members(a_broker(size, replicas))}
