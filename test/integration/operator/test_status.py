@@ -16,6 +16,7 @@ from fakes.clusters import (
 )
 from fakes.kubelet import NODE, Behaviour, Kubelet
 from fakes.operator_process import OperatorProcess
+from fakes.rocketmq_world import World
 from fakes.waiting import eventually
 from fakes.witness import Place
 
