@@ -31,7 +31,7 @@ ask() {
 """
 
 
-def says(log_end: int, *, code: int = 0, binary: bool = False) -> Answer:
+def says(log_end: int, *, code: int = 0, binary: bool = False) -> bytes:
     """A replica's runtime information, as fastjson writes it."""
     table = (
         '{"table":{"bootTimestamp":"1","commitLogMaxOffset":"%d","commitLogMinOffset":"0",'
