@@ -257,14 +257,16 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
     async def _converge(self, cr: CR, facts: F) -> Result:
         paused = cr.metadata.annotations.get(names.PAUSED) == "true"
         desired = None if paused else self.desired(cr, facts)
+        observed = owned_children(self._tools.caches, cr)
         if desired is None:
             outcome = Outcome(())
         else:
-            observed = owned_children(self._tools.caches, cr)
             outcome = await self._execute(cr, facts, plan(desired, observed, self._owner(cr)))
-        # What was just written has to be seen before anything is decided upon it.
+        # What was just written has to be seen before anything is decided upon it; and where there
+        # is nothing yet and nothing may be made, there is nothing to decide.
         unseen = outcome.writes or outcome.refused or outcome.waiting
-        progress = None if unseen else await self._advance(cr, facts)
+        nothing = desired is None and not observed and not paused
+        progress = None if unseen or nothing else await self._advance(cr, facts)
         await self._report_on(cr, facts, outcome, progress)
         return Result(_requeue_after_s(outcome, progress))
 
