@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from controller.objects import HasMetadata
 from reconcilers.api.kube import PersistentVolumeClaim, Pod, StatefulSet
 
 
@@ -52,6 +53,10 @@ def still_true(
         for pod in now
         if pod.metadata.name in answers and uids.get(pod.metadata.name) == pod.metadata.uid
     }
+
+
+def _versions(objects: Iterable[HasMetadata]) -> dict[str, str]:
+    return {one.metadata.uid: one.metadata.resource_version for one in objects}
 
 
 class BrokerAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +109,12 @@ class NameServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     grow_at_start: frozenset[str] = frozenset()
     """The pods whose volume does not grow before their next start."""
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """The resource version of the StatefulSet and of every pod, by uid."""
+        found = () if self.stateful_set is None else (self.stateful_set,)
+        return _versions((*found, *self.pods))
+
 
 class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What there is of one Broker.
@@ -132,3 +143,8 @@ class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
     def stateful_sets(self) -> tuple[str, ...]:
         """The names of the StatefulSets."""
         return tuple(found.metadata.name for found in self.sets)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The resource version of every StatefulSet and pod, by uid."""
+        return _versions((*self.sets, *self.pods))
