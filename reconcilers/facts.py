@@ -55,6 +55,16 @@ def still_true(
     }
 
 
+def set_names(sets: Iterable[StatefulSet], pods: Iterable[Pod]) -> tuple[str, ...]:
+    """The names of the StatefulSets of one pod each, and of those that left their pod behind.
+
+    One that is being made anew is not there for a while, and the spec may change meanwhile.
+    """
+    orphans = (pod.metadata.name for pod in pods if pod.metadata.controller is None)
+    known = [one.metadata.name for one in sets]
+    return tuple(dict.fromkeys([*known, *(name.removesuffix("-0") for name in orphans)]))
+
+
 def _versions(objects: Iterable[HasMetadata]) -> dict[str, str]:
     return {one.metadata.uid: one.metadata.resource_version for one in objects}
 
@@ -141,8 +151,8 @@ class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stateful_sets(self) -> tuple[str, ...]:
-        """The names of the StatefulSets."""
-        return tuple(found.metadata.name for found in self.sets)
+        """See `set_names`."""
+        return set_names(self.sets, self.pods)
 
     @property
     def versions(self) -> dict[str, str]:
