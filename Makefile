@@ -37,7 +37,7 @@ demo-down: ## Remove all that `make demo` made
 	@$(PYTHON) hack/demo down --name $(CLUSTER)
 
 ##@ Checks
-.PHONY: setup test lint unit integration conformance bench e2e generate verify lock
+.PHONY: setup test lint unit integration programs rolls conformance soak bench e2e generate verify lock
 setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
 # The folder is named for the lock file: a clone with the same one finds it complete.
 $(VENV)/.complete:
@@ -58,10 +58,15 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 	@$(MAKE) verify
 unit: setup ## Unit tests: no sockets, virtual time
 	@$(PYTEST) $(SHARED) test/unit
-integration: setup ## The operator against a real kube-apiserver, etcd and controller-manager
+integration: programs ## The operator against a real kube-apiserver, etcd and controller-manager
+	@$(PYTEST) $(SHARED) test/integration --ignore=test/integration/rolls --ignore=test/integration/rocketmq/conformance
+rolls: programs ## The same, with an operator that is killed, frozen or cut off in the middle of a roll
+	@$(PYTEST) $(SHARED) test/integration/rolls
+soak: programs ## Rolls with a kill at every write and every call to a broker: an hour or two
+	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
+programs: setup
 	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \
 	  $(cluster) binary "$$program" >/dev/null; done  # minutes, the first time: no test may wait for it
-	@$(PYTEST) $(SHARED) test/integration --ignore=test/integration/rocketmq/conformance
 conformance: setup ## The remoting client against real RocketMQ servers of three versions
 	@for version in $(ROCKETMQ_VERSION) $(ROCKETMQ_OTHER_VERSIONS) $(ROCKETMQ_NEWEST_VERSION); do \
 	  $(cluster) rocketmq --version "$$version" >/dev/null; done

@@ -184,6 +184,11 @@ ImageLayout = Literal["Stock", "Root"]
 RetentionPolicy = Literal["Retain", "Delete"]
 
 
+NEWEST_POD_TEMPLATE = 1
+"""A release that renders pods differently adds a revision and keeps rendering the earlier ones:
+an upgrade of the operator restarts nothing until a spec asks for the new one (issue 5, item 7)."""
+
+
 class WorkloadSpec(Spec, frozen=True, kw_only=True):
     """The part of a spec that says how pods run: the same for every kind that has pods."""
 
@@ -197,6 +202,16 @@ class WorkloadSpec(Spec, frozen=True, kw_only=True):
     image_pull_policy: Annotated[
         PullPolicy, Meta(description="When the kubelet pulls the image.")
     ] = "IfNotPresent"
+    pod_template_revision: Annotated[
+        int,
+        Meta(
+            description="How the operator builds the pods. A new release of the operator changes "
+            "no pod: what it would build differently comes as a new revision, and raising this "
+            "number rolls the pods to it.",
+            ge=1,
+            le=NEWEST_POD_TEMPLATE,
+        ),
+    ] = 1
     host_path: Annotated[
         str,
         Meta(

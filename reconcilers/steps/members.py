@@ -112,9 +112,14 @@ def member_states(cr: Broker, facts: BrokerFacts) -> tuple[MemberState, ...]:
     surplus = names.surplus_members(cr, facts.stateful_sets)
     pods = {pod.metadata.name: pod for pod in facts.pods}
     sets = {found.metadata.name: found for found in facts.sets}
+    members = (*names.members(cr), *surplus)
+    replicas = max(member.broker_id for member in members)
     return tuple(
-        _state(member, member in surplus, pods, sets, facts)
-        for member in (*names.members(cr), *surplus)
+        msgspec.structs.replace(
+            _state(member, member in surplus, pods, sets, facts),
+            refuses_start=_refuses_start(member, pods.get(member.pod), replicas, facts),
+        )
+        for member in members
     )
 
 
@@ -148,26 +153,28 @@ def _state(
         note=noted(pod) if pod is not None else None,
         outdated=_outdated(pod, stateful_set, answer, facts),
         lag=_lag(member, answer, facts),
-        refuses_start=_refuses_start(member, pod, facts),
     )
 
 
-def _refuses_start(member: names.Member, pod: Pod | None, facts: BrokerFacts) -> str:
+def _refuses_start(member: names.Member, pod: Pod | None, replicas: int, facts: BrokerFacts) -> str:
+    """What the guard waits for; it asks as many replicas in each group (files.group_conf)."""
     if pod is None or not _is_guarded(pod):
         return ""
-    replicas = f"{member.broker_name}-replica-"
+    prefix = f"{member.broker_name}-replica-"
     for name, answer in facts.answers.items():
-        if name.startswith(replicas) and isinstance(answer, BrokerAnswer) and answer.log_end > 0:
+        if name.startswith(prefix) and isinstance(answer, BrokerAnswer) and answer.log_end > 0:
             return (
                 f"{member.pod} has an empty store and does not start beside {name}, which holds "
                 f"{answer.log_end} bytes of this group's messages: copy them back into its store, "
                 "or give them up by deleting the claims and pods of the replicas (docs/storage.md)"
             )
-    if member.broker_name not in facts.replaced:
+    asked = (f"{prefix}{number}-0" for number in range(1, replicas + 1))
+    silent = [name for name in asked if not isinstance(facts.answers.get(name), BrokerAnswer)]
+    if member.broker_name not in facts.replaced or not silent:
         return ""
     return (
         f"{member.pod} has a new, empty volume and does not start before its replicas say whether "
-        "they hold this group's messages: bring them back (docs/storage.md)"
+        f"they hold this group's messages: bring back {', '.join(silent)} (docs/storage.md)"
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import struct
+from collections.abc import Iterator
 
 Answer = bytes | None
 """A frame; None: the connection stays silent."""
@@ -24,24 +26,28 @@ def frame(code: int, body: bytes = b"", *, binary: bool = False) -> bytes:
 class Server:
     """Answers a request by its code, in pieces of so many bytes; keeps the codes it was asked.
 
-    `answers` may be changed at any time.
+    It pauses before each piece. `answers` may be changed at any time.
     """
 
-    def __init__(self, answers: dict[int, Answer], piece: int = 1 << 20) -> None:
+    def __init__(
+        self, answers: dict[int, Answer], piece: int = 1 << 20, pause_s: float = 0.0
+    ) -> None:
         self.asked: list[int] = []
         self._connections: list[asyncio.Event] = []
         self.answers = answers
         self._piece = piece
+        self._pause_s = pause_s
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         total, header_length = struct.unpack(">II", await reader.readexactly(8))
         code = json.loads(await reader.readexactly(header_length))["code"]
         self.asked.append(code if total == 4 + header_length else -1)
         answer = self.answers.get(code) or b""
-        for start in range(0, len(answer), self._piece):
-            writer.write(answer[start : start + self._piece])
-            await writer.drain()
         with contextlib.suppress(ConnectionError):
+            for start in range(0, len(answer), self._piece):
+                await asyncio.sleep(self._pause_s)
+                writer.write(answer[start : start + self._piece])
+                await writer.drain()
             await reader.read()  # as a real server, open until the probe closes
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,3 +71,19 @@ class Server:
         await self._server.wait_closed()
         for done in self._connections:
             await done.wait()
+
+
+@contextlib.contextmanager
+def swallowing() -> Iterator[int]:
+    """A port that answers no connect, as a dead node: its backlog of none is full."""
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    held = [socket.socket() for _ in range(4)]
+    for one in held:
+        one.setblocking(False)
+        one.connect_ex(full.getsockname())
+    port: int = full.getsockname()[1]
+    yield port
+    for one in (*held, full):
+        one.close()

@@ -27,7 +27,7 @@ config=$1 store=$2
 group_conf() {
   local key value
   [ -r "$config/group.conf" ] || fail "$config/group.conf is missing"
-  replicas=0 domain='' replaced=''
+  replicas='' domain='' replaced=''
   while IFS='=' read -r key value || [ -n "$key" ]; do
     case $key in
       replicas) replicas=$value ;;
@@ -35,6 +35,8 @@ group_conf() {
       replaced) replaced=" $value " ;;
     esac
   done <"$config/group.conf"
+  # Nobody to ask would mean that it may start.
+  [[ $replicas =~ ^[0-9]+$ ]] || fail "$config/group.conf does not say how many replicas to ask"
 }
 
 # commit_log_end HOST: prints the end of its commit log; 1 when it does not say.

@@ -51,6 +51,7 @@ def test_the_api_server_refuses_and_says_what_to_change(case: Object, refusing: 
             "e.g. 8Gi",
         ),
         ({"nameServers": "garbage"}, "spec.nameServers", ":"),
+        ({"podTemplateRevision": 2}, "spec.podTemplateRevision", "less than or equal to 1"),
     ],
 )
 def test_the_words_of_a_refusal_name_the_field_and_the_remedy(

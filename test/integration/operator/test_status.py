@@ -16,6 +16,7 @@ from fakes.clusters import (
 )
 from fakes.kubelet import NODE, Behaviour, Kubelet
 from fakes.operator_process import OperatorProcess
+from fakes.rocketmq_world import World
 from fakes.waiting import eventually
 from fakes.witness import Place
 
@@ -66,7 +67,7 @@ def test_on_the_host_network_addresses_are_the_nodes(
 
 
 def test_conditions_follow_the_pods_from_the_first_to_the_last(
-    place: Place, operator: OperatorProcess, kubelet: Kubelet
+    place: Place, world: World, operator: OperatorProcess, kubelet: Kubelet
 ) -> None:
     kubelet.behave(place.name, "name-service-1", Behaviour("unready"))
     place.apply(name_service(size=2))
@@ -80,8 +81,9 @@ def test_conditions_follow_the_pods_from_the_first_to_the_last(
 
     eventually(one_of_two)
     kubelet.behave(place.name, "*", Behaviour())
-    (ready,) = wait_ready(place, ("NameService", "name-service"))
-    assert condition(ready, "Progressing")["status"] == "False"
+    wait_ready(place, ("NameService", "name-service"))
+    settled = ("False", "Settled")
+    ready = wait_condition(place, "NameService", "name-service", settled, of="Progressing")
     assert condition(ready, "Degraded")["status"] == "False"
 
 
@@ -149,9 +151,9 @@ def test_kubectl_shows_readiness_in_columns(place: Place, operator: OperatorProc
     assert header.split() == ["NAME", "READY", "SIZE", "READY-REPLICAS", "AGE"]
     assert row.split()[:4] == ["name-service", "True", "1", "1"]
     header, row = place.kubectl("get", "rmqb").splitlines()
-    columns = ["NAME", "READY", "SIZE", "REPLICA-PER-GROUP", "BROKERS-READY", "BROKERS", "AGE"]
-    assert header.split() == columns
-    assert row.split()[:6] == ["broker", "True", "1", "1", "2", "2"]
+    columns = "NAME READY SIZE REPLICA-PER-GROUP BROKERS-READY BROKERS UP-TO-DATE AGE"
+    assert header.split() == columns.split()
+    assert row.split()[:7] == ["broker", "True", "1", "1", "2", "2", "2"]
     wide = place.kubectl("get", "rmqb", "-o", "wide")
     assert "AllReady" in wide
 

@@ -1,15 +1,13 @@
 """The readiness probe against servers on loopback that speak a few frames of the protocol."""
 
 import asyncio
-import contextlib
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fakes.frame_server import Answer, Server, frame
+from fakes.frame_server import Answer, Server, frame, swallowing
 from reconcilers.desired.files import PROBE_SCRIPT, REMOTING_SCRIPT
 
 
@@ -173,22 +171,6 @@ async def test_one_name_server_that_lists_it_is_enough(tmp_path: Path) -> None:
             assert await probed(tmp_path, "broker", str(conf)) == (0, "")
             assert time.monotonic() - started < 2
     assert lists.asked == [106]
-
-
-@contextlib.contextmanager
-def swallowing() -> Iterator[int]:
-    """A port that answers no connect, as a dead node: its backlog of none is full."""
-    full = socket.socket()
-    full.bind(("127.0.0.1", 0))
-    full.listen(0)
-    held = [socket.socket() for _ in range(4)]
-    for one in held:
-        one.setblocking(False)
-        one.connect_ex(full.getsockname())
-    port: int = full.getsockname()[1]
-    yield port
-    for one in (*held, full):
-        one.close()
 
 
 async def test_a_name_server_that_swallows_connections_does_not_hang_the_probe(

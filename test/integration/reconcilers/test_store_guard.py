@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import struct
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from fakes.frame_server import Answer, Server, frame
+from fakes.frame_server import Answer, Server, frame, swallowing
 from reconcilers.desired.files import GUARD_SCRIPT, REMOTING_SCRIPT, SERVER_SCRIPT
 
 LIMIT_S = 20.0
@@ -30,7 +31,7 @@ ask() {
 """
 
 
-def says(log_end: int, *, code: int = 0, binary: bool = False) -> Answer:
+def says(log_end: int, *, code: int = 0, binary: bool = False) -> bytes:
     """A replica's runtime information, as fastjson writes it."""
     table = (
         '{"table":{"bootTimestamp":"1","commitLogMaxOffset":"%d","commitLogMinOffset":"0",'
@@ -87,7 +88,10 @@ def start(tmp_path: Path) -> Start:
 
     @asynccontextmanager
     async def run(
-        servers: Mapping[int, Server], *, silent_s: int = 600, **known: object
+        servers: Mapping[int, AbstractAsyncContextManager[int]],
+        *,
+        silent_s: int = 600,
+        **known: object,
     ) -> AsyncIterator[Guard]:
         async with AsyncExitStack() as stack:
             ports = {n: await stack.enter_async_context(one) for n, one in servers.items()}
@@ -134,6 +138,12 @@ def commit_log(tmp_path: Path) -> Path:
 
 def replica(answer: Answer) -> Server:
     return Server({RUNTIME_INFO: answer})
+
+
+@asynccontextmanager
+async def swallower() -> AsyncIterator[int]:
+    with swallowing() as port:
+        yield port
 
 
 async def test_a_master_with_a_commit_log_starts_and_asks_nobody(
@@ -219,6 +229,57 @@ async def test_where_a_volume_was_lost_a_silent_replica_is_waited_for_without_en
     async with start({}, silent_s=0, replaced="broker-7 broker-0") as guard:
         await guard.says("its volume is newer than those of the replicas: not starting")
         await guard.waits()
+
+
+HEADER = b'{"code":0,"flag":1,"language":"JAVA","opaque":1,"version":479}'
+NEVER_ENDS = struct.pack(">II", 1 << 31, len(HEADER)) + HEADER
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        replica(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        replica(struct.pack(">II", 8, 1 << 23) + b"\0" * (1 << 21)),
+        replica(struct.pack(">II", 2, len(HEADER)) + HEADER),
+        replica(NEVER_ENDS + b"x" * (1 << 16)),
+        replica(says(4096)[:100]),
+        Server({RUNTIME_INFO: says(4096, binary=True)}, piece=1, pause_s=1.0),
+    ],
+    ids=["another protocol", "too long a header", "no room", "too long a body", "cut", "trickle"],
+)
+async def test_an_answer_that_cannot_be_read_is_none_and_is_soon_given_up(
+    stranger: Server, start: Start, commit_log: Path
+) -> None:
+    servers = {1: stranger, 2: replica(says(0))}
+    async with start(servers, silent_s=0, replicas=2, replaced="broker-0") as guard:
+        begin = time.monotonic()
+        await guard.says("hold no messages; no answer from broker-0-replica-1-0\n")
+        assert time.monotonic() - begin < 10
+    assert stranger.asked
+
+
+async def test_a_replica_behind_a_dead_line_keeps_no_other_from_being_heard(
+    start: Start, commit_log: Path
+) -> None:
+    servers = {1: swallower(), 2: replica(says(4096))}
+    async with start(servers, silent_s=0, replicas=2) as guard:
+        begin = time.monotonic()
+        await guard.says("held by broker-0-replica-2-0 (4096 bytes): not starting")
+        assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("text", [None, "", "domain=b.shop.svc\nreplaced=\n", "replicas=\n"])
+async def test_without_the_operators_word_it_does_not_start(
+    text: str | None, start: Start, commit_log: Path, tmp_path: Path
+) -> None:
+    async with start({}, silent_s=600) as guard:
+        await guard.says("at most 600 s")
+        conf = tmp_path / "group.conf"
+        conf.unlink()
+        if text is not None:
+            conf.write_text(text)
+        assert await guard.ends() == 1
+    assert "group.conf" in guard.lines[-1]
 
 
 async def test_another_groups_loss_does_not_count(start: Start, commit_log: Path) -> None:

@@ -1,6 +1,7 @@
 """The desired objects of every sample, as YAML: a review sees what a change does to them.
 
-`GOLDEN=write pytest test/unit/reconcilers/desired/test_golden.py` writes the files anew.
+`GOLDEN=write pytest test/unit/reconcilers/desired/test_golden.py` writes the files anew. From the
+first release on a pod template of a published `podTemplateRevision` must not change any more.
 """
 
 import os

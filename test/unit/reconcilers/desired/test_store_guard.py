@@ -55,6 +55,35 @@ def test_it_knows_where_the_replicas_of_its_group_are(broker: Make) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"replicaPerGroup": 0},
+        {"replicaPerGroup": 1, "size": 3},
+        {"replicaPerGroup": 2, "size": 2, "hostNetwork": True},
+        {"replicaPerGroup": 2, "size": 2, "addressMode": "PodIP", "clusterPerGroup": True},
+    ],
+)
+def test_the_hosts_that_it_asks_are_the_names_of_the_groups_replicas(
+    spec: dict[str, Any], broker: Make
+) -> None:
+    cr = broker(**spec)
+    conf = told(cr, facts())
+    for group in range(cr.spec.size):
+        members = [one for one in names.members(cr) if one.group == group]
+        asked = [
+            # As in scripts/store-guard.sh.
+            f"{members[0].broker_name}-replica-{number}-0.{conf['domain']}"
+            for number in range(1, int(conf["replicas"]) + 1)
+        ]
+        service = names.brokers(cr.metadata.name)
+        assert asked == [
+            names.pod_dns(one.pod, service, cr.metadata.namespace)
+            for one in members
+            if not one.is_master
+        ]
+
+
 def test_a_replica_that_is_not_wanted_any_more_is_asked_as_long_as_it_is_there(
     broker: Make,
 ) -> None:

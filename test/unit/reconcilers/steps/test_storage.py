@@ -16,6 +16,7 @@ from reconcilers.desired import names
 from reconcilers.status.broker import broker_status
 from reconcilers.steps.broker import decide
 from reconcilers.steps.decision import GONE, Done, GrowClaim, LabelClaim, Progress, Restart
+from reconcilers.steps.members import member_states
 from reconcilers.steps.name_service import decide as decide_name_service
 from reconcilers.steps.storage import (
     GROWS_AT_START,
@@ -265,7 +266,7 @@ def guarded(cr: Any, servers: Any = None, **changes: Any) -> Any:
     return msgspec.structs.replace(facts, pods=tuple(pods))
 
 
-REPLICA = "broker-0-replica-1-0"
+REPLICA, SECOND = "broker-0-replica-1-0", "broker-0-replica-2-0"
 
 
 def test_an_empty_master_beside_a_replica_with_messages_waits_for_somebody_to_act() -> None:
@@ -302,6 +303,7 @@ def test_a_master_on_a_new_volume_waits_for_a_replica_that_is_silent() -> None:
     lost = decide(cr, guarded(cr, silent, replaced=("broker-0",)), NOW)
     assert lost.phase == "held"
     assert "before its replicas say whether they hold this group's messages" in lost.message
+    assert f"bring back {REPLICA} (" in lost.message
     assert decide(cr, guarded(cr, silent, replaced=("broker-1",)), NOW).phase == "waiting"
 
 
@@ -310,6 +312,53 @@ def test_a_new_group_whose_master_asks_its_replicas_is_merely_starting() -> None
     decision = decide(cr, guarded(cr, {REPLICA: seen(log_end=0)}), NOW)
     assert decision.phase == "waiting"
     assert decision.message == f"waits: {POD} is not ready yet"
+
+
+SILENT = seen(state="starting", silent=True)
+LOST: dict[str, Any] = {"replaced": ("broker-0",)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "servers", "changes", "words"),
+    [
+        ({}, {REPLICA: seen(log_end=0)}, {}, ""),
+        ({}, {REPLICA: seen(log_end=1)}, {}, f"beside {REPLICA}, which holds 1 bytes"),
+        ({}, {REPLICA: seen(log_end=1)}, LOST, f"beside {REPLICA}, which holds 1 bytes"),
+        ({}, {REPLICA: SILENT}, {}, ""),
+        ({}, {REPLICA: seen(state="missing")}, LOST, f"bring back {REPLICA} ("),
+        # All have answered: the guard lets it start at once.
+        ({}, {REPLICA: seen(log_end=0)}, LOST, ""),
+        ({"replicaPerGroup": 0}, {}, LOST, ""),
+        (
+            {"replicaPerGroup": 2},
+            {REPLICA: seen(log_end=0), SECOND: SILENT},
+            LOST,
+            f"bring back {SECOND} (",
+        ),
+        ({"replicaPerGroup": 2}, {REPLICA: SILENT, SECOND: SILENT}, LOST, f"{REPLICA}, {SECOND} ("),
+        ({"replicaPerGroup": 2}, {REPLICA: SILENT, SECOND: seen(log_end=9)}, {}, "holds 9 bytes"),
+        # Another group's replica holds messages of its own.
+        (
+            {"size": 11},
+            {REPLICA: seen(log_end=0), "broker-10-replica-1-0": seen(log_end=9)},
+            {},
+            "",
+        ),
+    ],
+)
+def test_what_keeps_a_master_with_an_empty_store_is_said(
+    spec: dict[str, Any], servers: dict[str, Any], changes: dict[str, Any], words: str
+) -> None:
+    cr = a_broker(**spec)
+    state = member_states(cr, guarded(cr, servers, **changes))[0]
+    assert words in state.refuses_start
+    assert bool(words) == bool(state.refuses_start)
+
+
+def test_a_master_whose_guard_has_let_it_start_is_not_said_to_wait() -> None:
+    cr = a_broker()
+    facts = broker_facts(cr, {POD: SILENT, REPLICA: seen(log_end=4096)}, **LOST)
+    assert member_states(cr, facts)[0].refuses_start == ""
 
 
 def test_the_status_says_why_it_does_not_start() -> None:
