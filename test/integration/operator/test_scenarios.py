@@ -1,5 +1,6 @@
-"""Scenarios of docs/scenarios.md that no other file shows: what fails in the middle of a roll,
-servers that answer with errors, drains, drift, name servers that come back elsewhere or not at all.
+"""Scenarios of docs/scenarios.md, by their number there, and rows of docs/compared.md that no other
+file shows: what fails or is deleted in the middle of a roll, servers that answer with errors,
+drains, drift, name servers that come back elsewhere, or made anew, or not at all.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import asyncio
 
 import pytest
 
-from fakes.clusters import condition, wait_condition
+from fakes.clusters import condition, name_service, wait_condition
 from fakes.kubelet import Behaviour, Kubelet
 from fakes.operator_process import OperatorProcess
 from fakes.rocketmq_world import World
@@ -255,3 +256,66 @@ def test_while_all_name_servers_are_lost_no_broker_is_touched(loaded: World, pla
     loaded.heal()
     settled(place)
     assert starts(loaded) == TWICE
+
+
+# docs/compared.md
+
+
+def test_a_name_service_that_is_deleted_and_made_again_moves_no_broker(
+    loaded: World, place: Place
+) -> None:
+    place.kubectl("delete", "nameservice/name-service", "--wait=true")
+    eventually(lambda: assert_that(place.names("Pod") == set(PODS)))
+    edit(place, config={"fileReservedTime": "48", "defaultTopicQueueNums": "6"})
+    wait_condition(place, "Broker", "broker", ("False", ""))
+    holds(lambda: assert_that(starts(loaded) == ONCE), for_s=QUIET_S)
+    place.apply(name_service(size=2))
+    settled(place)
+    assert starts(loaded) == TWICE, "the edit alone is worth a restart"
+    assert {len(loaded.broker(pod).name_servers) for pod in PODS} == {2}
+
+
+def test_what_the_spec_says_of_pods_reaches_all_of_them_by_one_roll(
+    loaded: World, place: Place
+) -> None:
+    since = loaded.now()
+    term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"noisy": "yes"}}}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    verbatim = {
+        "affinity": affinity,
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"disk": "fast"},
+        "terminationGracePeriodSeconds": 90,
+    }
+    toleration = {"key": "dedicated", "operator": "Exists"}
+    edit(
+        place,
+        **verbatim,
+        env=[{"name": "TEAM", "value": "payments"}],
+        podAnnotations={"team": "payments"},
+        resources={"limits": {"memory": "4Gi"}},
+        tolerations=[toleration],
+    )
+    settled(place)
+    assert starts(loaded) == TWICE
+    assert loaded.max_down(since=since) == 1
+    for name in PODS:
+        pod = place.get("Pod", name)
+        spec, (container,) = pod["spec"], pod["spec"]["containers"]
+        assert {field: spec[field] for field in verbatim} == verbatim
+        assert toleration in spec["tolerations"]
+        assert {"name": "TEAM", "value": "payments"} in container["env"]
+        assert container["resources"]["limits"] == {"memory": "4Gi"}
+        assert pod["metadata"]["annotations"]["team"] == "payments"
+
+
+def test_a_resource_that_is_deleted_in_the_middle_of_a_roll_goes_at_once(
+    loaded: World, place: Place
+) -> None:
+    edit(place, config={"defaultTopicQueueNums": "6"})
+    eventually(lambda: assert_that(loaded.starts(REPLICA_0) == 2))
+    place.delete("Broker", "broker")
+    name_servers = {"name-service-0", "name-service-1"}
+    eventually(lambda: assert_that(place.names("Pod") == name_servers))
+    holds(lambda: assert_that(place.names("Pod") == name_servers), for_s=1.0)
+    assert 1 in starts(loaded).values(), "the roll was not over"
