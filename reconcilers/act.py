@@ -2,15 +2,17 @@
 
 A pod is met by its uid alone. What was decided is done in the order that lets a successor go on
 after any call: a note stands on the pod before the broker is told, and goes after it was told.
+Every write is told as soon as it is a fact, also where the step fails after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
+from controller.apply import Line
 from controller.errors import (
     ConflictError,
     DisruptionBudgetError,
@@ -18,7 +20,7 @@ from controller.errors import (
     InvalidError,
     NotFoundError,
 )
-from controller.objects import Manifest, ObjectRef, Snapshot
+from controller.objects import Manifest, ObjectRef, Resource, Snapshot
 from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from reconcilers.desired import names
 from reconcilers.steps.decision import (
@@ -62,14 +64,19 @@ class StepClient(Protocol):
         ...
 
 
-async def act(client: StepClient, admin: Admin, namespace: str, step: Step) -> Done:
-    """Do one step. Raises the ApiError of a call that another try may mend."""
+async def act(
+    client: StepClient, admin: Admin, namespace: str, step: Step, *, wrote: Callable[[Line], None]
+) -> Done:
+    """Do one step. Raises the ApiError of a call that another try may mend.
+
+    `wrote` is told what a cache has to show before the next decision (`controller.written`).
+    """
+    api = _Api(client, namespace, wrote)
     try:
         if isinstance(step, GrowClaim | LabelClaim):
-            claim = ObjectRef(PERSISTENT_VOLUME_CLAIM, namespace, step.claim)
-            await client.merge_patch(claim, _claim_patch(step), uid=step.uid)
+            await api.patch_claim(step)
         else:
-            await _act(client, admin, namespace, step)
+            await _act(api, admin, step)
     except RocketmqError as error:
         return Done(step, str(error))
     except DisruptionBudgetError as error:
@@ -83,35 +90,66 @@ async def act(client: StepClient, admin: Admin, namespace: str, step: Step) -> D
     return Done(step)
 
 
-async def _act(client: StepClient, admin: Admin, namespace: str, step: Step) -> None:
+async def _act(api: _Api, admin: Admin, step: Step) -> None:
     match step:
         case PushSettings(_, address, changes):
             await _push(admin, address, changes)
         case MoveWrites(pod, uid, address, note, permission):
-            await _annotate(client, ObjectRef(POD, namespace, pod), uid, note)
+            await api.annotate(pod, uid, note)
             await _push(admin, address, {PERMISSION: permission})
         case NoteWrites(pod, uid, note):
-            await _annotate(client, ObjectRef(POD, namespace, pod), uid, note)
+            await api.annotate(pod, uid, note)
         case RestoreWrites(pod, uid, address, permission):
             await _push(admin, address, {PERMISSION: permission})
-            await _annotate(client, ObjectRef(POD, namespace, pod), uid, None)
-        case Restart(pod, uid, _, True):
-            await client.evict(ObjectRef(POD, namespace, pod), uid=uid)
-        case Restart(pod, uid, _, False):
-            await client.delete(ObjectRef(POD, namespace, pod), uid=uid)
+            await api.annotate(pod, uid, None)
+        case Restart(pod, uid, _, evict):
+            await api.stop(pod, uid, evict=evict)
         case RemoveReplica(stateful_set, uid, _):
-            await client.delete(ObjectRef(STATEFUL_SET, namespace, stateful_set), uid=uid)
+            await api.delete(STATEFUL_SET, stateful_set, uid)
+
+
+class _Api:
+    """The writes of steps in one namespace, each told of when it is done."""
+
+    def __init__(self, client: StepClient, namespace: str, wrote: Callable[[Line], None]) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._wrote = wrote
+
+    async def annotate(self, pod: str, uid: str, note: WritesMoved | None) -> None:
+        ref = self._ref(POD, pod)
+        text = None if note is None else msgspec.json.encode(note).decode()
+        noted = {names.WRITES_MOVED: text}
+        self._changed(ref, await self._client.annotate(ref, uid=uid, annotations=noted))
+
+    async def patch_claim(self, step: GrowClaim | LabelClaim) -> None:
+        ref = self._ref(PERSISTENT_VOLUME_CLAIM, step.claim)
+        self._changed(ref, await self._client.merge_patch(ref, _claim_patch(step), uid=step.uid))
+
+    async def stop(self, pod: str, uid: str, *, evict: bool) -> None:
+        if not evict:
+            await self.delete(POD, pod, uid)
+            return
+        ref = self._ref(POD, pod)
+        await self._client.evict(ref, uid=uid)
+        self._wrote(Line(ref, "deleted", uid=uid))
+
+    async def delete(self, resource: Resource, name: str, uid: str) -> None:
+        ref = self._ref(resource, name)
+        await self._client.delete(ref, uid=uid)
+        self._wrote(Line(ref, "deleted", uid=uid))
+
+    def _ref(self, resource: Resource, name: str) -> ObjectRef:
+        return ObjectRef(resource, self._namespace, name)
+
+    def _changed(self, ref: ObjectRef, now: Snapshot) -> None:
+        self._wrote(Line(ref, "changed", version=now.metadata.resource_version))
 
 
 def _claim_patch(step: GrowClaim | LabelClaim) -> Manifest:
     if isinstance(step, LabelClaim):
         return {"metadata": {"labels": dict(step.labels)}}
     return {"spec": {"resources": {"requests": {"storage": step.size}}}}
-
-
-async def _annotate(client: StepClient, ref: ObjectRef, uid: str, note: WritesMoved | None) -> None:
-    text = None if note is None else msgspec.json.encode(note).decode()
-    await client.annotate(ref, uid=uid, annotations={names.WRITES_MOVED: text})
 
 
 async def _push(admin: Admin, address: str, changes: Mapping[str, str]) -> None:

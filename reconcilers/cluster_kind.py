@@ -9,8 +9,9 @@ not show our own last writes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -48,7 +49,7 @@ from controller.reconcile import Request, Result, Terminal
 from reconcilers import reasons
 from reconcilers.act import StepClient, act
 from reconcilers.api.broker import Broker
-from reconcilers.api.kube import POD
+from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD
 from reconcilers.api.meta import Status
 from reconcilers.api.name_service import NameService
 from reconcilers.api.validation import problems
@@ -118,8 +119,17 @@ class CustomResource(Protocol):
         ...
 
 
+class Facts(Protocol):
+    """What the facts about every kind tell."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The resource version of every StatefulSet and pod, by uid."""
+        ...
+
+
 CR = TypeVar("CR", bound=CustomResource)
-F = TypeVar("F")
+F = TypeVar("F", bound=Facts)
 S = TypeVar("S", bound=Status)
 
 
@@ -167,7 +177,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._own_writes = OwnWrites(tools.client, self._cached_metadata)
+        self._own_writes = OwnWrites(tools.client, self._cached_metadata, self._is_watched)
 
     async def reconcile(self, request: Request) -> Result:
         """See `controller.reconcile.Reconciler`."""
@@ -257,25 +267,31 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
     async def _converge(self, cr: CR, facts: F) -> Result:
         paused = cr.metadata.annotations.get(names.PAUSED) == "true"
         desired = None if paused else self.desired(cr, facts)
+        observed = owned_children(self._tools.caches, cr)
         if desired is None:
             outcome = Outcome(())
         else:
-            observed = owned_children(self._tools.caches, cr)
             outcome = await self._execute(cr, facts, plan(desired, observed, self._owner(cr)))
-        # What was just written has to be seen before anything is decided upon it.
+        # What was just written has to be seen before anything is decided upon it; and where there
+        # is nothing yet and nothing may be made, there is nothing to decide.
         unseen = outcome.writes or outcome.refused or outcome.waiting
-        progress = None if unseen else await self._advance(cr, facts)
+        nothing = desired is None and not observed and not paused
+        progress = None if unseen or nothing else await self._advance(cr, facts)
         await self._report_on(cr, facts, outcome, progress)
         return Result(_requeue_after_s(outcome, progress))
 
     async def _advance(self, cr: CR, facts: F) -> Progress:
         decision = self.decide(cr, facts)
+        unseen: Mapping[str, str] = {}
         if any(isinstance(step, DISRUPTIVE) for step in decision.steps):
-            decision = self.decide(cr, await self.observe_anew(cr, facts))
+            live = await self.observe_anew(cr, facts)
+            decision = self.decide(cr, live)
+            unseen = {uid: live.versions[uid] for uid in live.versions.keys() - facts.versions}
+        wrote = partial(self._note, cr.metadata.key, unseen=unseen)
         done: list[Done] = []
         for step in decision.steps:
             tools = self._tools
-            one = await act(tools.client, tools.admin, cr.metadata.namespace, step)
+            one = await act(tools.client, tools.admin, cr.metadata.namespace, step, wrote=wrote)
             self._tell(cr.metadata, step_notices((one,), decision.message))
             name, failed = type(step).__name__, bool(one.failure)
             tools.stepped(self.resource.kind, cr.metadata, name, failed=failed)
@@ -287,7 +303,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
 
         def record(line: Line) -> None:
             done.append(line)
-            self._note(cr.metadata.key, line)
+            self._note(cr.metadata.key, line, unseen={})
             self._tools.record(line)
 
         try:
@@ -300,11 +316,13 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             await self._report_on(cr, facts, Outcome((*done, line)), None)
             raise
 
-    def _note(self, key: Key, line: Line) -> None:
+    def _note(self, key: Key, line: Line, *, unseen: Mapping[str, str]) -> None:
+        """`unseen`: versions, by uid, of what was read past caches that did not hold it."""
         if line.version:
             self._own_writes.note_write(key, line.ref, line.version)
         elif line.uid:
-            self._own_writes.note_delete(key, line.ref, line.uid)
+            version = unseen.get(line.uid, "")
+            self._own_writes.note_delete(key, line.ref, line.uid, version=version)
 
     def _cached_metadata(self, ref: ObjectRef) -> ObjectMeta | None:
         caches = self._tools.caches
@@ -313,9 +331,14 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             found = self.cached.get(ref.key)
         elif ref.resource == POD:
             found = caches.pods.get(ref.key)
+        elif ref.resource == PERSISTENT_VOLUME_CLAIM:
+            found = caches.claims.get(ref.key)
         else:
             found = caches.children[ref.resource].get(ref.key)
         return None if found is None else found.metadata
+
+    def _is_watched(self, ref: ObjectRef, metadata: ObjectMeta) -> bool:
+        return ref.resource == self.resource or names.is_ours(metadata.labels)
 
     async def _report_on(
         self, cr: CR, facts: F, outcome: Outcome, progress: Progress | None

@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from controller.objects import HasMetadata
 from reconcilers.api.kube import PersistentVolumeClaim, Pod, StatefulSet
 
 
@@ -52,6 +53,20 @@ def still_true(
         for pod in now
         if pod.metadata.name in answers and uids.get(pod.metadata.name) == pod.metadata.uid
     }
+
+
+def set_names(sets: Iterable[StatefulSet], pods: Iterable[Pod]) -> tuple[str, ...]:
+    """The names of the StatefulSets of one pod each, and of those that left their pod behind.
+
+    One that is being made anew is not there for a while, and the spec may change meanwhile.
+    """
+    orphans = (pod.metadata.name for pod in pods if pod.metadata.controller is None)
+    known = [one.metadata.name for one in sets]
+    return tuple(dict.fromkeys([*known, *(name.removesuffix("-0") for name in orphans)]))
+
+
+def _versions(objects: Iterable[HasMetadata]) -> dict[str, str]:
+    return {one.metadata.uid: one.metadata.resource_version for one in objects}
 
 
 class BrokerAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +119,12 @@ class NameServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     grow_at_start: frozenset[str] = frozenset()
     """The pods whose volume does not grow before their next start."""
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """The resource version of the StatefulSet and of every pod, by uid."""
+        found = () if self.stateful_set is None else (self.stateful_set,)
+        return _versions((*found, *self.pods))
+
 
 class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What there is of one Broker.
@@ -130,5 +151,10 @@ class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stateful_sets(self) -> tuple[str, ...]:
-        """The names of the StatefulSets."""
-        return tuple(found.metadata.name for found in self.sets)
+        """See `set_names`."""
+        return set_names(self.sets, self.pods)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The resource version of every StatefulSet and pod, by uid."""
+        return _versions((*self.sets, *self.pods))

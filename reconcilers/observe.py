@@ -48,6 +48,7 @@ from reconcilers.facts import (
     NameServers,
     NameServiceFacts,
     Silence,
+    set_names,
 )
 from reconcilers.steps.members import name_server_address
 from reconcilers.steps.name_service import unsettled, wanted_pods
@@ -265,8 +266,7 @@ async def observe_broker(
     asked = found.addresses if isinstance(found, NameServers) else ()
     sets = _owned_sets(caches, cr)
     common_config = await _common_config(api, cr)
-    members = names.surplus_members(cr, [one.metadata.name for one in sets])
-    members = [*names.members(cr), *members]
+    members = [*names.members(cr), *names.surplus_members(cr, set_names(sets, pods))]
     wanted = broker_claims(cr.spec, (member.pod for member in members))
     claims = await _claims(caches, api, cr, wanted, {pod.metadata.name for pod in pods})
     async with asyncio.TaskGroup() as group:

@@ -1,11 +1,13 @@
 """Our last writes about each resource of a kind, and whether the caches show them yet.
 
-The rule is `controller.written`'s; here are the clock and the one read that it asks for.
+The rule is `controller.written`'s; here are the clock and the one read that it asks for. What the
+API server has and a watch does not select (somebody took our label off) is none for a cache.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from controller.errors import NotFoundError
@@ -24,9 +26,12 @@ class Getter(Protocol):
 class OwnWrites:
     """What was written for the sake of one resource has to be seen before more is decided."""
 
-    def __init__(self, client: Getter, cached: Cached) -> None:
+    def __init__(
+        self, client: Getter, cached: Cached, is_watched: Callable[[ObjectRef, ObjectMeta], bool]
+    ) -> None:
         self._client = client
         self._cached = cached
+        self._is_watched = is_watched
         self._written: dict[Key, WrittenVersions] = {}
 
     def note_write(self, key: Key, ref: ObjectRef, version: str) -> None:
@@ -53,9 +58,10 @@ class OwnWrites:
 
     async def _live(self, ref: ObjectRef) -> ObjectMeta | None:
         try:
-            return (await self._client.get(ref)).metadata
+            found = (await self._client.get(ref)).metadata
         except NotFoundError:
             return None
+        return found if self._is_watched(ref, found) else None
 
     def _of(self, key: Key) -> WrittenVersions:
         return self._written.setdefault(key, WrittenVersions())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from controller.objects import Desired
 from reconcilers.api.broker import Broker
 from reconcilers.desired import names
@@ -37,7 +39,8 @@ def desired(cr: Broker, facts: BrokerFacts) -> list[Desired] | None:
     name = cr.metadata.name
     labels = names.labels(names.BROKER_COMPONENT, name)
     shared = head(cr.metadata, names.brokers(name), labels)
-    members = [*names.members(cr), *names.surplus_members(cr, facts.stateful_sets)]
+    surplus = names.surplus_members(cr, facts.stateful_sets)
+    members = [*names.members(cr), *surplus]
     config_hash = broker_config_hash(cr, facts.common_config)
     return [
         headless_service(shared, names.selector(names.BROKER_COMPONENT, name), _PORTS),
@@ -46,8 +49,14 @@ def desired(cr: Broker, facts: BrokerFacts) -> list[Desired] | None:
             {**broker_files(cr, facts.name_servers.text), GROUP_CONF: group_conf(cr, facts)},
         ),
         *(_budget(cr, group) for group in sorted({member.group for member in members})),
-        *(_stateful_set(cr, member, config_hash) for member in members),
+        *(_stateful_set(cr, member, config_hash) for member in names.members(cr)),
+        *(_kept(_stateful_set(cr, member, config_hash)) for member in surplus),
     ]
+
+
+def _kept(surplus: Desired) -> Desired:
+    """Never made anew: nobody would miss it if it were lost in between, but for its messages."""
+    return msgspec.structs.replace(surplus, recreate_for=())
 
 
 def registered_address(cr: Broker, member: names.Member) -> str:

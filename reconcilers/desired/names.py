@@ -9,7 +9,7 @@ Broker owns `<name>-brokers`, `<name>-<group>`, `<name>-<group>-master` or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -159,6 +159,11 @@ def service_dns(service: str, namespace: str) -> str:
 def selector(component: str, cr_name: str) -> dict[str, str]:
     """Labels that the pods of one resource have and no other pods."""
     return {"app.kubernetes.io/name": "rocketmq", INSTANCE: cr_name, COMPONENT: component}
+
+
+def is_ours(labels: Mapping[str, str]) -> bool:
+    """Whether `OURS_SELECTOR` selects an object with these labels."""
+    return labels.get(MANAGED_BY) == MANAGER
 
 
 def labels(component: str, cr_name: str) -> dict[str, str]:

@@ -86,6 +86,7 @@ def in_safe_steps(
     Other claim templates can only be had by deleting the StatefulSet, its pods and claims orphaned
     by the garbage collector. It would delete a claim whose owner it finds gone. So with
     whenDeleted: Delete the claims are let go first: as long as one is owned, the templates stay.
+    So do they where the StatefulSet is not to be made anew for them.
     """
     there = {one.metadata.name: one for one in sets}
     owners = {owner.uid for claim in claims for owner in claim.metadata.owner_references}
@@ -102,12 +103,21 @@ def _in_safe_steps(desired: Desired, live: StatefulSet, owners: Collection[str])
     has = list(live.spec.volume_claim_templates)
     if not _differ(wanted, has):
         return desired
+    if CLAIM_TEMPLATES not in desired.recreate_for:
+        return _with(desired, {"volumeClaimTemplates": has})
     policy = {"whenDeleted": "Retain", "whenScaled": "Retain"}
     owned = live.spec.retention.when_deleted == "Delete" or live.metadata.uid in owners
-    spec = desired.manifest["spec"] | {
-        "persistentVolumeClaimRetentionPolicy": policy,
-        "volumeClaimTemplates": has if owned else wanted,
-    }
+    return _with(
+        desired,
+        {
+            "persistentVolumeClaimRetentionPolicy": policy,
+            "volumeClaimTemplates": has if owned else wanted,
+        },
+    )
+
+
+def _with(desired: Desired, fields: Manifest) -> Desired:
+    spec = desired.manifest["spec"] | fields
     return msgspec.structs.replace(desired, manifest=desired.manifest | {"spec": spec})
 
 

@@ -51,7 +51,7 @@ def claim_steps(
         metadata = claim.metadata
         if metadata.deletion_timestamp is not None:
             continue
-        if metadata.labels.get(names.MANAGED_BY) != names.MANAGER:
+        if not names.is_ours(metadata.labels):
             yield LabelClaim(pod, metadata.name, metadata.uid, labels)
         if size and claim.status.phase == "Bound" and claim.requested_bytes < quantity_bytes(size):
             yield GrowClaim(pod, metadata.name, metadata.uid, size)

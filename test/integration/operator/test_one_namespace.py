@@ -12,6 +12,7 @@ from fakes.clusters import (
 )
 from fakes.installation import OPERATOR
 from fakes.operator_process import OperatorProcess, Operators
+from fakes.rocketmq_world import World
 from fakes.waiting import eventually, holds
 from fakes.witness import Place
 
@@ -46,10 +47,12 @@ def test_an_operator_of_two_namespaces_serves_both(
 
 
 def test_a_choice_that_only_the_user_can_make_is_said_once_and_not_tried_again(
-    operators: Operators, place: Place, audit: AuditLog
+    operators: Operators, place: Place, world: World, audit: AuditLog
 ) -> None:
     operator = operators.start("--watch-namespaces", place.name)
-    wait_ready(place, *apply_all(place, [name_service("one"), name_service("two")]))
+    for kind, name in apply_all(place, [name_service("one"), name_service("two")]):
+        wait_ready(place, (kind, name))
+        wait_condition(place, kind, name, ("False", "Settled"), of="Progressing")
     place.apply(broker())
     unsure = wait_condition(place, "Broker", "broker", ("False", "AmbiguousNameService"))
     message = condition(unsure)["message"]

@@ -202,6 +202,42 @@ def test_volumes_grow_with_the_spec_while_every_pod_runs_on(
     assert audit.writes(mark, namespace=place.name, user=OPERATOR) == []
 
 
+def two_groups(place: Place, storage: Disks, size: str, *, wanted: int) -> None:
+    """Two groups of a master each, of which the spec asks for so many."""
+    names, group = on_disks(storage, size)
+    group["spec"] |= {"size": wanted, "replicaPerGroup": 0}
+    apply_all(place, [names, group])
+
+
+def test_a_group_that_is_only_kept_grows_and_keeps_its_stateful_set(
+    place: Place, storage: Disks, operator: OperatorProcess, audit: AuditLog
+) -> None:
+    both = [f"broker-{group}-master" for group in (0, 1)]
+    claims = [f"data-{name}-0" for name in both]
+    two_groups(place, storage, "1Gi", wanted=2)
+    storage.provide(*claims, *CLAIMS[2:])
+    wait_ready(place, *RESOURCES)
+    sets, pods = uids(place, "StatefulSet"), uids(place, "Pod")
+    two_groups(place, storage, "2Gi", wanted=1)
+    eventually(lambda: assert_that({storage.asked(name) for name in claims} == {"2Gi"}))
+    eventually(lambda: assert_template(place, both[0], "2Gi"))
+    audit.settled(namespace=place.name, quiet_s=1.0)
+    assert_template(place, both[1], "1Gi")
+    assert uids(place, "StatefulSet")[both[1]] == sets[both[1]]
+    # As if it had been on its way, wanted still, when the spec was changed.
+    place.delete("StatefulSet", both[1], propagationPolicy="Orphan")
+    eventually(lambda: assert_template(place, both[1], "2Gi"))
+    assert uids(place, "Pod") == pods
+
+
+def assert_template(place: Place, name: str, size: str) -> None:
+    """The set has claims of this size and its pod."""
+    found = place.get("StatefulSet", name)
+    (claim,) = found["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == size
+    assert found["status"].get("readyReplicas") == 1
+
+
 def assert_that(holds_true: object) -> None:
     assert holds_true
 

@@ -243,4 +243,8 @@ async def test_a_server_that_stops_reading_holds_neither_calls_nor_memory() -> N
                         *(pool.call(address, big, timeout_s=0.3) for _ in range(20)),
                         return_exceptions=True,
                     )
-                    assert {type(result) for result in results} == {NoAnswerError}
+                    # The first one whose time is over closes the line under those behind it.
+                    assert {type(result) for result in results} <= {
+                        NoAnswerError,
+                        ConnectionLostError,
+                    }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from controller.apply import Line
 from controller.errors import (
     ApiError,
     ConflictError,
@@ -18,7 +19,7 @@ from controller.objects import Manifest, ObjectRef
 from fakes.gate_facts import NOW
 from fakes.kube_client import FakeKubeClient
 from fakes.rocketmq_caller import ScriptedCaller, answer, by_code
-from reconcilers.act import act
+from reconcilers.act import act as act_and_tell
 from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from reconcilers.desired.names import WRITES_MOVED
 from reconcilers.steps.decision import (
@@ -40,6 +41,12 @@ from rocketmq.codes import RequestCode
 from rocketmq.properties import parsed
 
 ADMIN = Admin(ScriptedCaller({}))
+
+
+async def act(client: FakeKubeClient, admin: Admin, namespace: str, step: Step) -> Done:
+    return await act_and_tell(client, admin, namespace, step, wrote=lambda _line: None)
+
+
 CLAIM = ObjectRef(PERSISTENT_VOLUME_CLAIM, "shop", "data-x")
 
 
@@ -111,6 +118,7 @@ class Broker:
         self.client = FakeKubeClient(refuse=self._look)
         self.seen: list[tuple[str, bool, str]] = []
         """At each call that changes something: who was called, the note, the permission."""
+        self.wrote: list[Line] = []
         self.refuses: ApiError | None = None
         self._takes = takes
         annotations = {"user": "x"} | ({WRITES_MOVED: "a note"} if noted else {})
@@ -135,7 +143,8 @@ class Broker:
         return text
 
     async def act(self, step: Step) -> Done:
-        return await act(self.client, Admin(self.caller), "shop", step)
+        admin = Admin(self.caller)
+        return await act_and_tell(self.client, admin, "shop", step, wrote=self.wrote.append)
 
     def _look(self, verb: str, _ref: ObjectRef, _manifest: Manifest) -> ApiError | None:
         self._record(verb)
@@ -268,3 +277,61 @@ async def test_an_api_server_that_is_away_ends_the_attempt() -> None:
         with pytest.raises(UnreachableError):
             await world.act(step)
     assert world.settings["brokerPermission"] == "6"
+
+
+def version(world: Broker, ref: ObjectRef) -> str:
+    found: str = world.client.objects[ref]["metadata"]["resourceVersion"]
+    return found
+
+
+@pytest.mark.parametrize("step", [MOVE, NoteWrites("m-0", "u", NOTE), RESTORE])
+async def test_the_version_that_a_note_gave_the_pod_is_told(step: Step) -> None:
+    world = Broker(noted=isinstance(step, RestoreWrites))
+    before = version(world, MASTER)
+    await world.act(step)
+    assert version(world, MASTER) != before
+    assert world.wrote == [Line(MASTER, "changed", version=version(world, MASTER))]
+
+
+async def test_a_note_is_told_of_although_its_broker_is_away() -> None:
+    world = Broker()
+    world.caller = ScriptedCaller({})
+    assert (await world.act(MOVE)).failure
+    assert world.wrote == [Line(MASTER, "changed", version=version(world, MASTER))]
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (Restart("m-0", "u", "", evict=True), Line(MASTER, "deleted", uid="u")),
+        (Restart("m-0", "u", "", evict=False), Line(MASTER, "deleted", uid="u")),
+        (RemoveReplica("m", "s", "m-0"), Line(SET, "deleted", uid="s")),
+    ],
+)
+async def test_what_was_deleted_is_told(step: Step, told: Line) -> None:
+    world = Broker()
+    await world.act(step)
+    assert world.wrote == [told]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        MoveWrites("m-0", "another", ADDRESS, NOTE, "4"),
+        Restart("m-0", "another", "", evict=True),
+        Restart("m-0", "another", "", evict=False),
+        PushSettings("m-0", ADDRESS, {"deleteWhen": "05"}),
+    ],
+)
+async def test_nothing_is_told_where_nothing_was_written(step: Step) -> None:
+    world = Broker()
+    await world.act(step)
+    assert world.wrote == []
+
+
+async def test_the_version_of_a_claim_that_was_changed_is_told() -> None:
+    client, wrote = server(), list[Line]()
+    step = GrowClaim("x", "data-x", "c", "2Gi")
+    await act_and_tell(client, ADMIN, "shop", step, wrote=wrote.append)
+    now = client.objects[CLAIM]["metadata"]["resourceVersion"]
+    assert wrote == [Line(CLAIM, "changed", version=now)]

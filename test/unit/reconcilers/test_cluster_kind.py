@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller.apply import Outcome
 from controller.errors import UnreachableError
 from controller.events import Event
-from controller.objects import Desired, Key, ObjectRef, Undecodable
+from controller.objects import Desired, Key, ObjectMeta, ObjectRef, Undecodable
 from controller.reconcile import Result
 from controller.store import StoreWriter
+from controller.written import ASK_AFTER_S
 from fakes.gate_facts import NOW, a_name_service
 from fakes.kube_client import FakeKubeClient
 from fakes.rocketmq_caller import ScriptedCaller
-from reconcilers.api.kube import POD
+from reconcilers.api.kube import POD, Pod
 from reconcilers.api.name_service import NAME_SERVICE, NameService, NameServiceStatus
 from reconcilers.app import CHILDREN
-from reconcilers.cluster_kind import ClusterReconciler, Problem, Tools
+from reconcilers.cluster_kind import CACHE_BEHIND_S, ClusterReconciler, Problem, Tools
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.steps.decision import (
     Decision,
@@ -42,7 +45,12 @@ RESTARTS = tuple(
 )
 
 
-class Kind(ClusterReconciler[NameService, str, NameServiceStatus]):
+class Facts(msgspec.Struct, frozen=True):
+    read_from: str
+    versions: dict[str, str]
+
+
+class Kind(ClusterReconciler[NameService, Facts, NameServiceStatus]):
     """Its facts are where they were read; its decisions are given."""
 
     resource = NAME_SERVICE
@@ -52,34 +60,39 @@ class Kind(ClusterReconciler[NameService, str, NameServiceStatus]):
         super().__init__(tools)
         self._decisions = decisions
         self.progress: Progress | None = None
+        self.live_versions: dict[str, str] = {}
 
     @property
     def cached(self) -> Cached[NameService | Undecodable]:
         return self._tools.caches.name_services
 
-    async def observe(self, _cr: NameService) -> str:
-        return "cache"
+    async def observe(self, _cr: NameService) -> Facts:
+        pods = self._tools.caches.pods.all()
+        return Facts("cache", {one.metadata.uid: one.metadata.resource_version for one in pods})
 
-    async def observe_anew(self, _cr: NameService, _facts: str) -> str:
-        return "server"
+    async def observe_anew(self, _cr: NameService, _facts: Facts) -> Facts:
+        return Facts("server", self.live_versions)
 
-    def decide(self, _cr: NameService, facts: str) -> Decision:
-        steps = self._decisions[facts]
-        return Decision(phase="rolling", message=f"by the {facts}", steps=steps, again_after_s=7.0)
+    def decide(self, _cr: NameService, facts: Facts) -> Decision:
+        steps = self._decisions[facts.read_from]
+        message = f"by the {facts.read_from}"
+        return Decision(phase="rolling", message=message, steps=steps, again_after_s=7.0)
 
     def problem(self, _cr: NameService) -> Problem | None:
         return None
 
-    def desired(self, _cr: NameService, _facts: str) -> list[Desired] | None:
+    def desired(self, _cr: NameService, _facts: Facts) -> list[Desired] | None:
         return []
 
     def status(
-        self, _cr: NameService, _facts: str, _outcome: Outcome, progress: Progress | None
+        self, _cr: NameService, _facts: Facts, _outcome: Outcome, progress: Progress | None
     ) -> NameServiceStatus:
         self.progress = progress
         return NameServiceStatus(step=progress.decision.message if progress else "")
 
-    def invalid_status(self, _cr: NameService, _facts: str, _problem: Problem) -> NameServiceStatus:
+    def invalid_status(
+        self, _cr: NameService, _facts: Facts, _problem: Problem
+    ) -> NameServiceStatus:
         raise AssertionError
 
     def undecodable_status(self, _cr: Undecodable, _before: NameServiceStatus) -> NameServiceStatus:
@@ -100,10 +113,12 @@ class World:
         self.client.put(NAME_SERVICE, {"metadata": {"namespace": "shop", "name": "ns"}})
         self.events: list[Event] = []
         self.tried: list[tuple[str, bool]] = []
+        self.pods: StoreWriter[Any] = StoreWriter({OWNER: owner_uids})
+        """The cache of pods; it follows on demand."""
         tools = Tools(
             client=self.client,
             admin=Admin(ScriptedCaller({})),
-            caches=_caches(),
+            caches=_caches(self.pods),
             events=self,
             record=lambda _line: None,
             stepped=lambda _kind, _of, step, *, failed: self.tried.append((step, failed)),
@@ -118,12 +133,24 @@ class World:
     async def reconcile(self) -> Result:
         return await self.kind.reconcile(KEY)
 
+    def live(self, ref: ObjectRef) -> Pod:
+        """The pod as the API server has it."""
+        return msgspec.convert(self.client.objects[ref], Pod)
+
+    async def acts(self) -> bool:
+        """Whether a reconcile tries steps; else it waits for the caches and calls nobody."""
+        tried, calls = len(self.tried), len(self.client.calls)
+        waits = await self.reconcile() == Result(CACHE_BEHIND_S)
+        assert waits == (len(self.tried) == tried)
+        assert not waits or len(self.client.calls) == calls
+        return not waits
+
     @property
     def gone(self) -> set[str]:
         return {ref.name for ref in (FIRST, SECOND) if ref not in self.client.objects}
 
 
-def _caches() -> Caches:
+def _caches(pods: StoreWriter[Any]) -> Caches:
     def filled(*objects: Any) -> Cached[Any]:
         writer: StoreWriter[Any] = StoreWriter({OWNER: owner_uids})
         writer.replace(objects)
@@ -132,7 +159,7 @@ def _caches() -> Caches:
     return Caches(
         name_services=filled(a_name_service()),
         brokers=filled(),
-        pods=filled(),
+        pods=Cached({"": pods.store}),
         claims=filled(),
         children={resource: filled() for resource in CHILDREN},
     )
@@ -193,3 +220,80 @@ async def test_a_server_that_goes_away_between_two_steps_ends_the_attempt() -> N
         await world.reconcile()
     assert world.gone == {"p-0"}
     assert [event.reason for event in world.events] == ["RestartingPod"]
+
+
+# What was done to pods has to be seen
+
+
+def changed(pod: Pod, **metadata: Any) -> Pod:
+    return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(pod.metadata, **metadata))
+
+
+async def stopped(*known: Pod, evict: bool = True) -> tuple[World, Pod]:
+    """After the first pod was stopped; the cache held `known`, or the pod, and still does."""
+    step = msgspec.structs.replace(RESTARTS[0], evict=evict)
+    world = World(cache=(step,), server=(step,))
+    pod = world.live(FIRST)
+    world.kind.live_versions = {pod.metadata.uid: pod.metadata.resource_version}
+    world.pods.replace(known or (pod,))
+    assert await world.acts()
+    assert world.gone == {"p-0"}
+    return world, pod
+
+
+@pytest.mark.parametrize("evict", [True, False])
+async def test_nothing_is_decided_while_the_cache_shows_a_pod_as_if_we_had_not_stopped_it(
+    *, evict: bool
+) -> None:
+    world, _ = await stopped(evict=evict)
+    assert not await world.acts()
+    assert not await world.acts()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [None, {"deletion_timestamp": "2026-01-01T00:00:30Z"}, {"uid": "its successor's"}],
+    ids=["is gone", "is stopping", "has a successor"],
+)
+async def test_it_is_decided_again_when_the_cache_shows_that_it(
+    change: dict[str, str] | None,
+) -> None:
+    world, pod = await stopped()
+    world.pods.replace(() if change is None else (changed(pod, resource_version="50", **change),))
+    assert await world.acts()
+
+
+async def test_a_cache_that_did_not_know_the_pod_yet_is_not_believed_for_showing_another() -> None:
+    before = Pod(metadata=ObjectMeta(name="p-0", namespace="shop", uid="x", resource_version="0"))
+    world, pod = await stopped(before)
+    assert not await world.acts()
+    world.pods.replace((pod,))
+    assert not await world.acts()
+    world.pods.replace((changed(pod, uid="y", resource_version="99"),))
+    assert await world.acts()
+
+
+@pytest.mark.looptime
+async def test_a_pod_that_the_cache_never_shows_is_not_waited_for_for_ever() -> None:
+    other = Pod(metadata=ObjectMeta(name="other", namespace="shop", uid="x"))
+    world, _ = await stopped(other)
+    assert not await world.acts()
+    await asyncio.sleep(ASK_AFTER_S)
+    assert await world.reconcile() == Result(7.0)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        NoteWrites("p-0", "uid of p-0", NOTE),
+        # Nobody answers there: the note stands, and the step has failed.
+        MoveWrites("p-0", "uid of p-0", "10.0.0.1:10911", NOTE, "4"),
+    ],
+)
+async def test_nothing_is_decided_while_the_cache_shows_a_pod_without_our_note(step: Step) -> None:
+    world = World(cache=(step,), server=(step,))
+    world.pods.replace((world.live(FIRST),))
+    assert await world.acts()
+    assert not await world.acts()
+    world.pods.replace((world.live(FIRST),))
+    assert await world.acts()

@@ -24,6 +24,7 @@ from reconcilers.api.kube import (
 )
 from reconcilers.api.name_service import NAME_SERVICE, NameService
 from reconcilers.cluster_kind import CACHE_BEHIND_S, Tools
+from reconcilers.desired.names import MANAGED_BY, MANAGER, is_ours
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.own_writes import OwnWrites
@@ -38,7 +39,7 @@ def config_map(**data: str) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"namespace": "shop", "name": "config"},
+        "metadata": {"namespace": "shop", "name": "config", "labels": {MANAGED_BY: MANAGER}},
         "data": data,
     }
 
@@ -49,7 +50,9 @@ class Place:
     def __init__(self) -> None:
         self.server = FakeKubeClient()
         self.cache: dict[ObjectRef, ObjectMeta] = {}
-        self.own_writes = OwnWrites(self.server, self.cache.get)
+        self.own_writes = OwnWrites(
+            self.server, self.cache.get, lambda _ref, found: is_ours(found.labels)
+        )
 
     async def write(self, **data: str) -> ObjectMeta:
         metadata = (await self.server.apply(CONFIG_MAP, config_map(**data))).metadata
@@ -87,6 +90,16 @@ async def test_what_somebody_deleted_meanwhile_is_not_waited_for_for_ever() -> N
     place = Place()
     await place.write(a="1")
     place.server.remove(REF)
+    assert not await place.are_shown()
+    await asyncio.sleep(ASK_AFTER_S)
+    assert await place.are_shown()
+
+
+@pytest.mark.looptime
+async def test_what_somebody_took_our_label_off_is_not_waited_for_for_ever() -> None:
+    place = Place()
+    await place.write(a="1")
+    place.server.objects[REF]["metadata"]["labels"] = {}
     assert not await place.are_shown()
     await asyncio.sleep(ASK_AFTER_S)
     assert await place.are_shown()

@@ -85,3 +85,14 @@ def test_without_a_change_of_the_templates_all_is_as_wanted(there: StatefulSet |
 def test_what_is_no_stateful_set_is_as_wanted() -> None:
     other = Desired(CONFIG_MAP, {"metadata": {"name": "broker-0-master"}, "data": {}})
     assert in_safe_steps([other], [live("1Gi")], [claim("s")]) == [other]
+
+
+@pytest.mark.parametrize("policy", ["Delete", "Retain"])
+@pytest.mark.parametrize("claims", [(claim(),), (claim("s"),)])
+def test_the_templates_of_one_that_is_not_to_be_made_anew_stay_and_all_else_is_as_wanted(
+    policy: str, claims: tuple[PersistentVolumeClaim, ...]
+) -> None:
+    kept = msgspec.structs.replace(wanted("2Gi", policy), recreate_for=())
+    (one,) = in_safe_steps([kept], [live("1Gi", "Retain")], claims)
+    has = templates("1Gi", volumeMode="Filesystem")
+    assert one.manifest["spec"] == kept.manifest["spec"] | {"volumeClaimTemplates": has}
