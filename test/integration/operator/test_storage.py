@@ -19,6 +19,7 @@ from fakes.clusters import (
 )
 from fakes.disks import Disks, disks
 from fakes.installation import OPERATOR
+from fakes.kubelet import Behaviour, Kubelet
 from fakes.operator_process import OperatorProcess
 from fakes.rocketmq_world import World
 from fakes.waiting import eventually, holds
@@ -308,6 +309,24 @@ def test_a_growth_that_the_driver_cannot_do_is_told_in_its_words(
     told = wait_condition(place, "Broker", "broker", ("True", "VolumeNotGrown"), of="Degraded")
     message = condition(told, "Degraded")["message"]
     assert f"{CLAIMS[0]} does not grow from 1Gi to 2Gi: the pool has no room" in message
+
+
+def test_a_disk_so_full_that_its_broker_does_not_start_grows(
+    place: Place, storage: Disks, operator: OperatorProcess, kubelet: Kubelet
+) -> None:
+    start(place, storage)
+    claims, master = uids(place, "PersistentVolumeClaim"), "broker-0-master-0"
+    kubelet.behave(place.name, master, Behaviour(mood="crash-loop"))
+    wait_condition(place, "Broker", "broker", ("True", "PodCrashing"), of="Degraded")
+    set_size(place, storage, "2Gi")
+    eventually(lambda: assert_that(sizes(storage) == {"2Gi"}))
+    told = condition(place.get("Broker", "broker"), "Degraded")
+    assert told["reason"] == "PodCrashing", "it grows while the broker is down"
+    for name in CLAIMS:
+        storage.grow(name)
+    kubelet.behave(place.name, master, Behaviour())
+    eventually(lambda: assert_settled_at(place, "2Gi"))
+    assert uids(place, "PersistentVolumeClaim") == claims
 
 
 def test_a_claim_that_the_go_operator_made_is_labelled_and_grows_as_well(
