@@ -93,7 +93,10 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
         ),
     ] = 60
     scale_pod_name: Annotated[
-        str, Meta(description="Pod whose topics and groups a new group starts with.")
+        str,
+        Meta(
+            description="Pod whose topics and groups a new group will start with; has no effect yet."
+        ),
     ] = ""
     volumes: Annotated[
         tuple[Volume, ...],

@@ -39,7 +39,8 @@ BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name
 Conditions = Annotated[
     tuple[Condition, ...],
     Meta(
-        description="Ready, Progressing, Degraded.",
+        description="Ready, Progressing, Degraded, UpToDate; of a Broker also what its files "
+        "and sizes need.",
         extra_json_schema={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
@@ -186,7 +187,7 @@ RetentionPolicy = Literal["Retain", "Delete"]
 
 NEWEST_POD_TEMPLATE = 1
 """A release that renders pods differently adds a revision and keeps rendering the earlier ones:
-an upgrade of the operator restarts nothing until a spec asks for the new one (issue 5, item 7)."""
+an upgrade of the operator restarts nothing until a spec asks for the new one."""
 
 
 class WorkloadSpec(Spec, frozen=True, kw_only=True):

@@ -316,12 +316,9 @@ def test_an_image_or_a_configuration_that_cannot_start_says_so_and_heals(
     broker(place, image="apache/rocketmq:5.99.0")
     place.delete("Pod", MASTER)
     eventually(lambda: _waiting(place, "ImagePullBackOff"))
-    assert [one.what for one in world.events(MASTER)] == [
-        "crashed",
-        "started",
-        "serving",
-        "stopped",
-    ]
+    told = [one.what for one in world.events(MASTER)]
+    assert told[0] == "crashed"  # more than once, if the files came late
+    assert [what for what in told if what != "crashed"] == ["started", "serving", "stopped"]
 
 
 def _waiting(place: Place, reason: str) -> None:

@@ -226,8 +226,15 @@ def test_a_group_that_is_only_kept_grows_and_keeps_its_stateful_set(
     assert uids(place, "StatefulSet")[both[1]] == sets[both[1]]
     # As if it had been on its way, wanted still, when the spec was changed.
     place.delete("StatefulSet", both[1], propagationPolicy="Orphan")
-    eventually(lambda: assert_template(place, both[1], "2Gi"))
+    eventually(lambda: assert_made_again(place, both[1], sets[both[1]]))
     assert uids(place, "Pod") == pods
+
+
+def assert_made_again(place: Place, name: str, before: str) -> None:
+    """Another set of this name has the pod of the one before."""
+    found = place.get("StatefulSet", name)
+    assert found["metadata"]["uid"] != before
+    assert found["status"].get("readyReplicas") == 1
 
 
 def assert_template(place: Place, name: str, size: str) -> None:
