@@ -95,7 +95,8 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
     scale_pod_name: Annotated[
         str,
         Meta(
-            description="Pod whose topics and groups a new group will start with; has no effect yet."
+            description="Pod whose topics and groups a new group will start with; without effect "
+            "until scaling out copies them."
         ),
     ] = ""
     volumes: Annotated[

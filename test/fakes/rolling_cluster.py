@@ -11,7 +11,12 @@ from fakes.witness import Object, Place
 
 RESOURCES = (("NameService", "name-service"), ("Broker", "broker"))
 PODS = ("broker-0-master-0", "broker-0-replica-1-0", "broker-1-master-0", "broker-1-replica-1-0")
+ORDER = ["broker-0-replica-1-0", "broker-0-master-0", "broker-1-replica-1-0", "broker-1-master-0"]
+"""In which they are restarted."""
+NEW = "apache/rocketmq:5.3.3"
 ROLL_S = 90.0
+QUIET_S = 3.0
+BYTES_PER_S = 10_000.0
 
 
 def storage(name: str) -> Object:
@@ -54,3 +59,14 @@ def edit(place: Place, **spec: Any) -> None:
 def starts(world: World) -> dict[str, int]:
     """How often each broker was started."""
     return {pod: world.starts(pod) for pod in PODS}
+
+
+def put_under_load(world: World) -> None:
+    """From now on producers send to both groups; outages before it was complete do not count."""
+    for group in ("broker-0", "broker-1"):
+        world.load(group, BYTES_PER_S)
+
+
+def assert_equal(now: object, before: object) -> None:
+    """For what is asked again and again."""
+    assert now == before

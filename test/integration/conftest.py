@@ -28,6 +28,7 @@ from fakes.operator_process import LogLine, OperatorProcess, Operators
 from fakes.rights_used import RightsUsed
 from fakes.rocketmq_world import World, rocketmq_world
 from fakes.rocketmq_world_model import Timing
+from fakes.rolling_cluster import made, put_under_load
 from fakes.witness import Place, Witness
 
 _FAILED = pytest.StashKey[bool]()
@@ -128,6 +129,14 @@ def worlds(
 def world(place: Place, worlds: Callable[[Place], World]) -> World:
     """A simulated RocketMQ in the pods of `place`."""
     return worlds(place)
+
+
+@pytest.fixture
+def loaded(world: World, place: Place, operator: OperatorProcess) -> World:
+    """The same with a rolling_cluster that is complete and under load."""
+    made(place)
+    put_under_load(world)
+    return world
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ from collections.abc import Callable
 
 import pytest
 
-from fakes.audit_log import AuditLog
 from fakes.clusters import apply_all, broker, condition, name_service, wait_ready
-from fakes.installation import OPERATOR
-from fakes.kubelet import Behaviour, Kubelet
 from fakes.operator_process import OperatorProcess
 from fakes.rocketmq_world import World
 from fakes.rolling_cluster import (
+    BYTES_PER_S,
+    NEW,
     PODS,
+    QUIET_S,
     RESOURCES,
     ROLL_S,
-    cluster,
+    assert_equal,
     edit,
     made,
     settled,
@@ -30,11 +30,6 @@ from fakes.rolling_cluster import (
 from fakes.waiting import eventually, holds
 from fakes.witness import Place
 
-ORDER = ["broker-0-replica-1-0", "broker-0-master-0", "broker-1-replica-1-0", "broker-1-master-0"]
-NEW = "apache/rocketmq:5.3.3"
-QUIET_S = 3.0
-BYTES_PER_S = 10_000.0
-
 
 def waits(place: Place, words: str) -> None:
     """Wait until the step says so."""
@@ -43,51 +38,6 @@ def waits(place: Place, words: str) -> None:
         assert words in place.get("Broker", "broker")["status"]["step"]
 
     eventually(check)
-
-
-@pytest.fixture
-def loaded(world: World, place: Place, operator: OperatorProcess) -> World:
-    """A cluster under load; outages before it was complete do not count."""
-    made(place)
-    for group in ("broker-0", "broker-1"):
-        world.load(group, BYTES_PER_S)
-    return world
-
-
-def test_replicas_go_before_their_masters_and_one_broker_at_a_time(
-    loaded: World, place: Place
-) -> None:
-    since = loaded.now()
-    edit(place, config={"defaultTopicQueueNums": "6"})
-    settled(place)
-    assert starts(loaded) == dict.fromkeys(PODS, 2)
-    restarts = [one.pod for one in loaded.outages(since=since)]
-    assert restarts == ORDER
-    assert loaded.max_down(since=since) == 1
-    for group in ("broker-0", "broker-1"):
-        assert loaded.lost_bytes(group) == 0
-        assert loaded.producer(group).failed == 0, "a master stopped while it was written to"
-    permissions = {loaded.broker(pod).settings["brokerPermission"] for pod in PODS}
-    assert permissions == {"6"}
-    reasons = [one["reason"] for one in place.list("Event") if one["regarding"]["name"] == "broker"]
-    assert {"RestartingPod", "WritesMoved"} <= set(reasons)
-
-
-def test_an_annotation_and_the_same_spec_again_restart_nothing_and_write_nothing(
-    loaded: World, place: Place, audit: AuditLog
-) -> None:
-    before = starts(loaded)
-    audit.settled(user=OPERATOR, namespace=place.name)
-    mark = audit.mark()
-    place.patch("Broker", "broker", {"metadata": {"annotations": {"team": "payments"}}})
-    apply_all(place, cluster())
-    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
-    writes = audit.writes(mark, user=OPERATOR, namespace=place.name)
-    assert [str(one) for one in writes] == []
-
-
-def _assert_equal(now: object, before: object) -> None:
-    assert now == before
 
 
 def test_a_setting_that_works_at_once_is_told_to_every_broker(loaded: World, place: Place) -> None:
@@ -114,7 +64,7 @@ def test_without_leave_to_restart_nothing_is_restarted_and_it_is_said_what_waits
         assert all(pod in seen["message"] for pod in PODS)
 
     eventually(told)
-    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    holds(lambda: assert_equal(starts(loaded), before), for_s=QUIET_S)
     edit(place, allowRestart=True)
     settled(place)
     assert starts(loaded) == dict.fromkeys(PODS, 2)
@@ -126,29 +76,10 @@ def test_a_paused_resource_is_left_alone(loaded: World, place: Place) -> None:
     place.patch("Broker", "broker", {"metadata": {"annotations": {paused: "true"}}})
     edit(place, config={"defaultTopicQueueNums": "6"})
     waits(place, paused)
-    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    holds(lambda: assert_equal(starts(loaded), before), for_s=QUIET_S)
     place.patch("Broker", "broker", {"metadata": {"annotations": {paused: None}}})
     settled(place)
     assert starts(loaded) == dict.fromkeys(PODS, 2)
-
-
-def test_a_broken_image_stops_after_one_pod_and_a_corrected_one_heals(
-    loaded: World, place: Place, kubelet: Kubelet
-) -> None:
-    kubelet.behave(place.name, ORDER[0], Behaviour(mood="no-image"))
-    edit(place, brokerImage="apache/rocketmq:5.3.9")
-
-    def told() -> None:
-        seen = condition(place.get("Broker", "broker"), "Degraded")
-        assert (seen["status"], seen["reason"]) == ("True", "ImageNotPulled"), seen
-
-    eventually(told)
-    others = [pod for pod in PODS if pod != ORDER[0]]
-    holds(lambda: _assert_equal([loaded.starts(pod) for pod in others], [1, 1, 1]), for_s=QUIET_S)
-    kubelet.behave(place.name, ORDER[0], Behaviour())
-    edit(place, brokerImage=NEW)
-    settled(place)
-    assert [loaded.starts(pod) for pod in others] == [1, 1, 1], "they had this image all the time"
 
 
 def test_a_replica_that_lags_keeps_its_master_running(loaded: World, place: Place) -> None:
@@ -156,7 +87,7 @@ def test_a_replica_that_lags_keeps_its_master_running(loaded: World, place: Plac
     loaded.fault("broker-0-replica-1-0", replicates=False)
     loaded.load("broker-0", 100 * BYTES_PER_S)
     waits(place, "behind its master")
-    holds(lambda: _assert_equal(loaded.starts("broker-0-master-0"), 1), for_s=QUIET_S)
+    holds(lambda: assert_equal(loaded.starts("broker-0-master-0"), 1), for_s=QUIET_S)
     rows = place.get("Broker", "broker")["status"]["brokers"]
     assert any(row["waitingFor"] for row in rows)
     loaded.load("broker-0", BYTES_PER_S)
@@ -173,7 +104,7 @@ def test_a_name_server_that_is_no_proof_closes_the_gate(
     loaded.fault("name-service-1", **fault)
     edit(place, config={"defaultTopicQueueNums": "6"})
     waits(place, "name-service-1")
-    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    holds(lambda: assert_equal(starts(loaded), before), for_s=QUIET_S)
     told = {loaded.broker(pod).settings["namesrvAddr"] for pod in PODS}
     assert all(len(one.split(";")) == 2 for one in told), "nobody is told a partial list"
     loaded.heal()
@@ -186,7 +117,7 @@ def test_a_broker_that_hangs_keeps_the_others_running(loaded: World, place: Plac
     waits(place, "broker-1-master-0")
     before = starts(loaded)
     edit(place, config={"defaultTopicQueueNums": "6"})
-    holds(lambda: _assert_equal(starts(loaded), before), for_s=QUIET_S)
+    holds(lambda: assert_equal(starts(loaded), before), for_s=QUIET_S)
     loaded.heal()
     settled(place)
     assert starts(loaded) == dict.fromkeys(PODS, 2)
@@ -281,7 +212,7 @@ def test_no_messages_are_thrown_away_with_an_empty_dir_unless_the_user_agrees(
     made(place, **spec)
     edit(place, config={"defaultTopicQueueNums": "6"})
     waits(place, "would lose its messages")
-    holds(lambda: _assert_equal(world.starts(PODS[0]), 1), for_s=QUIET_S)
+    holds(lambda: assert_equal(world.starts(PODS[0]), 1), for_s=QUIET_S)
     agreed = {"rocketmq.apache.org/allow-data-loss": "true"}
     place.patch("Broker", "broker", {"metadata": {"annotations": agreed}})
     settled(place)

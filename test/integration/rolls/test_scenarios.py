@@ -13,7 +13,7 @@ from fakes.clusters import condition, name_service, wait_condition
 from fakes.kubelet import Behaviour, Kubelet
 from fakes.operator_process import OperatorProcess
 from fakes.rocketmq_world import World
-from fakes.rolling_cluster import PODS, edit, made, settled, starts
+from fakes.rolling_cluster import PODS, edit, settled, starts
 from fakes.waiting import eventually, holds
 from fakes.witness import Place, Refused, path_of
 from rocketmq.admin import Admin
@@ -27,15 +27,6 @@ PUT_BACK_S = 5.0
 WELL = Behaviour()
 ONCE = dict.fromkeys(PODS, 1)
 TWICE = dict.fromkeys(PODS, 2)
-
-
-@pytest.fixture
-def loaded(world: World, place: Place, operator: OperatorProcess) -> World:
-    """A cluster under load that nobody has edited yet."""
-    made(place)
-    for group in ("broker-0", "broker-1"):
-        world.load(group, BYTES_PER_S)
-    return world
 
 
 def assert_that(holds_true: object) -> None:
