@@ -177,14 +177,17 @@ class Pods:
         with self.lock:
             server = self.model.start(at, self.faults.get(at.pod, Faults()), self.now())
             self.storages[at.pod] = at.storage
+            # Before it can be asked anything: an answer may be its being ready.
+            started = Event(self.now(), "started", at.pod, _group(server))
+            self.events.append(started)
         try:
             if not server.faults.refusing:
                 self._await(process.listener.open(process.address, at.port))
         except OSError:
             with self.lock:
                 self.model.end(at.pod)
+                self.events.remove(started)
             raise
-        self._note("started", at.pod, _group(server))
 
     def end(self, process: Process, what: What, reason: str = "") -> None:
         """The server is no more."""
