@@ -64,7 +64,7 @@ integration: programs ## The operator against a real kube-apiserver, etcd and co
 	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) rocketmq/conformance)
 rolls: programs ## The same through whole rolls, with operators that die in them; the scripts in the pods
 	@$(PYTEST) $(SHARED) $(addprefix test/integration/,$(LONGER))
-soak: programs ## Rolls with a kill at every write and every call to a broker: an hour or two
+soak: programs ## Rolls with a kill at every write and every change of a broker: ten minutes
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
 programs: setup
 	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \

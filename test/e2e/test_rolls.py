@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import pytest
 
@@ -19,6 +20,7 @@ from e2e.waiting import wait_ready, within
 from fakes.clusters import condition
 from fakes.load_verdict import Verdict
 from fakes.pod_watch import Restarts
+from fakes.waiting import holds
 from fakes.witness import Object, Place
 
 RESOURCES = [NAME_SERVICE, BROKER]
@@ -29,6 +31,19 @@ REFRESH_S = 35
 """A stock client looks for routes every 30 s."""
 EXPLAINED = "RestartingPod"
 SEED = 20261123
+STOPS_S = 180.0
+"""Until the kubelet has given up on an image, or on a broker that ends at once."""
+QUIET_S = 8.0
+"""Less than the half minute after which a pod counts as not ready."""
+BROKEN = (
+    ("ImageNotPulled", {"brokerImage": "localhost:9/none:1"}, {"brokerImage": image(NEW)}),
+    (
+        "PodCrashing",
+        {"config": {"messageStorePlugIn": "no.such.Store"}},
+        {"config": {"messageStorePlugIn": None}},
+    ),
+)
+"""The reason that is told, an edit that no broker survives, and the one that corrects it."""
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +90,13 @@ def _settled(place: Place) -> None:
 
 def _assert_gated(restarts: Restarts, verdict: Verdict, *, once: tuple[str, ...]) -> None:
     """Nothing is lost, never two brokers down, and each of these restarted once, no other."""
-    assert verdict.lost == verdict.lost_unconfirmed == verdict.erased == frozenset(), verdict
+    _assert_lossless(verdict)
     assert restarts.most_down_at_once() <= 1
     assert {pod: restarts.restarts(pod) for pod in PODS} == {pod: int(pod in once) for pod in PODS}
+
+
+def _assert_lossless(verdict: Verdict) -> None:
+    assert verdict.lost == verdict.lost_unconfirmed == verdict.erased == frozenset(), verdict
 
 
 def _explained(place: Place, count: int) -> None:
@@ -165,3 +184,74 @@ def _killing(operator: Operator) -> Iterator[None]:
     finally:
         stopped.set()
         thread.join()
+
+
+def test_broken_edits_stop_after_one_pod_and_corrected_ones_heal(
+    cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = PODS[1]
+    with Restarts(cluster.kubeconfig, place.name) as restarts:
+        with start_load(place, name_servers(place), Setting(topic="broken")) as load:
+            for reason, broken, corrected in BROKEN:
+                _edit(place, BROKER, routeRefreshSeconds=10, **broken)
+                within(STOPS_S, partial(_assert_degraded, place, reason, first))
+                holds(partial(_assert_untouched, restarts, but=first), for_s=QUIET_S)
+                _edit(place, BROKER, **corrected)
+                _settled(place)
+            verdict = load.stop()
+        _told(capsys, "broken edits", verdict)
+        _assert_lossless(verdict)
+        _assert_untouched(restarts, but=first)
+        assert restarts.most_down_at_once() == 1
+
+
+def test_name_servers_and_brokers_that_hang_keep_a_roll_waiting(
+    cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hung = PODS[3]
+    servers = ("name-service-0", "name-service-1")
+    with Restarts(cluster.kubeconfig, place.name) as restarts:
+        with start_load(place, name_servers(place), Setting(topic="hung")) as load:
+            _signal(place, "STOP", *servers)
+            _edit(place, BROKER, config={"defaultTopicQueueNums": "7"}, routeRefreshSeconds=10)
+            _waits(place, restarts, "does not answer")
+            _signal(place, "STOP", hung)
+            _signal(place, "CONT", *servers)
+            _waits(place, restarts, hung)
+            _signal(place, "CONT", hung)
+            _settled(place)
+            verdict = load.stop()
+        _told(capsys, "name servers and a replica that hang", verdict)
+        _assert_lossless(verdict)
+        assert {pod: restarts.restarts(pod) for pod in PODS} == dict.fromkeys(PODS, 1)
+
+
+def _assert_degraded(place: Place, reason: str, pod: str) -> None:
+    seen = condition(place.get(*BROKER), "Degraded")
+    assert (seen["status"], seen["reason"]) == ("True", reason), seen
+    assert pod in seen["message"]
+
+
+def _assert_untouched(restarts: Restarts, *, but: str = "") -> None:
+    assert [pod for pod in PODS if pod != but and restarts.restarts(pod)] == []
+
+
+def _waits(place: Place, restarts: Restarts, words: str) -> None:
+    """Wait until the step says so; nothing restarts for a while then."""
+
+    def waits() -> None:
+        step = place.get(*BROKER)["status"]["step"]
+        assert words in step, step
+
+    within(60.0, waits)
+    holds(partial(_assert_untouched, restarts), for_s=QUIET_S)
+
+
+def _signal(place: Place, name: str, *pods: str) -> None:
+    """Send a signal to the JVM in each of these pods."""
+    script = (
+        "for one in /proc/[0-9]*; do"
+        f' [ "$(cat $one/comm)" != java ] || kill -{name} "${{one#/proc/}}"; done'
+    )
+    for pod in pods:
+        place.kubectl("exec", pod, "--", "bash", "-c", script)
