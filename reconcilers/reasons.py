@@ -33,6 +33,7 @@ VOLUME_LOST = "VolumeLost"
 VOLUME_NOT_GROWN = "VolumeNotGrown"
 
 SCALE_IN_HELD = "ScaleInHeld"
+SCALING_IN = "ScalingIn"
 
 # UpToDate
 UP_TO_DATE = "UpToDate"
@@ -50,6 +51,10 @@ WRITES_MOVED = "WritesMoved"
 WRITES_RESTORED = "WritesRestored"
 SETTINGS_PUSHED = "SettingsPushed"
 REPLICA_REMOVED = "ReplicaRemoved"
+GROUP_LEAVING = "GroupLeaving"
+GROUP_DRAINED = "GroupDrained"
+GROUP_REMOVED = "GroupRemoved"
+GROUP_KEPT = "GroupKept"
 VOLUME_GROWN = "VolumeGrown"
 STEP_FAILED = "StepFailed"
 
