@@ -42,14 +42,12 @@ class ScaleIn(Spec, frozen=True, kw_only=True):
         Meta(
             description="Consumer groups whose messages are given up with a broker group that "
             "leaves.",
-            extra_json_schema={"maxItems": 1000},
         ),
     ] = ()
     ignore_topics: Annotated[
         tuple[str, ...],
         Meta(
             description="Topics whose messages are given up with it.",
-            extra_json_schema={"maxItems": 1000},
         ),
     ] = ()
     offline_deadline_seconds: Annotated[

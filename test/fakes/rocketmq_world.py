@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from fakes.kubelet import Kubelet
+from fakes.rocketmq_world_backlog import Held
 from fakes.rocketmq_world_history import Call, Event, Outage, most_at_once, outages
 from fakes.rocketmq_world_model import Broker, Faults, Load, NameServer, Timing
 from fakes.rocketmq_world_pods import Pods, Trap
@@ -172,6 +173,24 @@ class World:
         """What it did so far: `sent` and `failed` (to a master that was not there), in bytes."""
         with self._pods.lock:
             return msgspec.structs.replace(self._pods.model.loads[group])
+
+    def hold(self, group: str, *, messages: int = 0, online: bool = True) -> None:
+        """From now on consumers of the group take what it is sent, and these messages."""
+        with self._pods.lock:
+            held = self._pods.model.held.setdefault(group, Held())
+            held.end += messages
+            held.online = online
+
+    def delay(self, group: str, *seconds: float) -> None:
+        """The group is sent messages that are delivered after so long."""
+        with self._pods.lock:
+            held = self._pods.model.held.setdefault(group, Held())
+            held.delayed = sorted([*held.delayed, *(self.now() + one for one in seconds)])
+
+    def left(self, group: str) -> int:
+        """What the group holds for somebody, or held when it was removed."""
+        with self._pods.lock:
+            return self._pods.model.held[group].left
 
     def lost_bytes(self, group: str) -> int:
         """What producers believe to be stored and is in no storage any more."""

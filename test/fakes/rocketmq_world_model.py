@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from fakes.rocketmq_world_backlog import Held
 from fakes.rocketmq_world_settings import Definition, changed_settings
 from rocketmq.codes import MQVersion
 from rocketmq.routes import MASTER_ID, WRITE
@@ -152,6 +153,8 @@ class Model:
         self.servers: dict[str, Server] = {}
         self.logs: dict[str, Log] = {}
         self.loads: dict[str, Load] = {}
+        self.held: dict[str, Held] = {}
+        """By group, where consumers are a test's matter."""
         self.acknowledged: dict[tuple[str, int], int] = {}
         """By group and lineage: how far the producers believe the log to be kept."""
         self._lineages = itertools.count(1)
@@ -273,6 +276,7 @@ class Model:
             self._send(group, load, now, passed_s)
         for broker in self.brokers:
             if broker.id == MASTER_ID:
+                self._give_out(broker, now)
                 self._acknowledge(broker)
             else:
                 self._replicate(broker, now)
@@ -314,8 +318,16 @@ class Model:
             whole = int(load.sent + size) - int(load.sent)
             master.log.end += whole
             load.sent += size
+            if whole and group in self.held:
+                self.held[group].end += 1
         else:
             load.failed += size
+
+    def _give_out(self, master: Broker, now: float) -> None:
+        held = self.held.get(master.name)
+        if held is not None and not master.faults.away:
+            master.log.end += held.deliver(now)
+            held.consume()
 
     def _ask_route(self, group: str, load: Load) -> None:
         for server in self.name_servers:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fakes.gate_facts import ADDRESSES, M0, M1, NOW, R1, Seen, decided, moved, outdated, seen, steps
 from fakes.leaving_world import LeavingWorld
 from reconcilers.desired import names
+from reconcilers.desired.files import group_conf
 from reconcilers.facts import Look, NameServerAnswer, Silence
 from reconcilers.steps.decision import (
     Decision,
@@ -27,6 +28,7 @@ from reconcilers.steps.decision import (
 )
 from reconcilers.steps.scale_in import BROADCAST_S, HELD_AGAIN_S, RETURNED_S
 from rocketmq.backlog import REVIVED_S, STILL_S, Backlog, Broadcast, Delay, Left, Waiting
+from rocketmq.properties import parsed
 
 M2 = "broker-2-master-0"
 LOG_END = 1000
@@ -385,6 +387,22 @@ def test_a_group_that_leaves_once_more_begins_anew() -> None:
     (step,) = decide({M1: seen(permission="6", leaving=note)}, {M1: EMPTY}).steps
     assert isinstance(step, StopWrites)
     assert step.note == Leaving(began=NOW, since=NOW, permission="6")
+
+
+# What a start is told
+
+
+def test_a_start_is_told_that_its_group_leaves_once_that_is_noted() -> None:
+    def told(found: Mapping[str, Seen], size: int = 1) -> str | None:
+        cr = a_broker(size, 0)
+        servers = {pod: one for pod, one in found.items() if int(pod.split("-")[1]) < size}
+        surplus = {pod: one for pod, one in found.items() if pod not in servers}
+        return parsed(group_conf(cr, broker_facts(cr, servers, surplus=surplus))).get("leaving")
+
+    assert told({M1: Seen()}) is None
+    assert told({M1: quiet(), M2: Seen()}) == "broker-1"
+    assert told({M1: quiet(), M2: quiet()}) == "broker-1 broker-2"
+    assert told({M1: quiet(), M2: quiet()}, size=2) == "broker-2"
 
 
 # Every order of events
