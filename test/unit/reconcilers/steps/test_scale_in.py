@@ -12,7 +12,21 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from fakes.gate_facts import ADDRESSES, M0, M1, NOW, R1, Seen, decided, moved, outdated, seen, steps
+from fakes.gate_facts import (
+    ADDRESSES,
+    M0,
+    M1,
+    NOW,
+    R1,
+    Seen,
+    a_broker,
+    broker_facts,
+    decided,
+    moved,
+    outdated,
+    seen,
+    steps,
+)
 from fakes.leaving_world import LeavingWorld
 from reconcilers.desired import names
 from reconcilers.desired.files import group_conf
