@@ -40,6 +40,9 @@ from rocketmq.backlog import Backlog, still_needed_s
 LOOK_AGAIN_S = 5.0
 HELD_AGAIN_S = 30.0
 
+CLOSED = 1
+"""The permission of a broker that has not got its topics yet: neither to read nor to write."""
+
 RETURNED_S = 180.0
 """A pod that starts so soon after its group was wanted again may have read that it leaves: the
 kubelet shows a changed ConfigMap within two minutes."""
@@ -155,7 +158,8 @@ def _quieted(master: MemberState, answer: BrokerAnswer, cluster: _Cluster) -> _T
     name = master.member.broker_name
     note = leaving_note(master.stateful_set)
     permission = permission_of(answer)
-    if note is None or note.returned or note.since > cluster.now or permission & WRITE:
+    begins = note is None or note.returned is not None or note.since > cluster.now
+    if note is None or begins or permission & WRITE or permission != _while_leaving(note):
         return _stop_writes(master, note, permission, cluster)
     refresh = timedelta(seconds=cluster.cr.spec.route_refresh_seconds)
     left = note.since + refresh - cluster.now
@@ -202,6 +206,11 @@ def _silent(master: MemberState, cluster: _Cluster) -> _Turn:
     return _Turn(phase=phase, message=f"{name} cannot leave, for nobody knows what it holds: {why}")
 
 
+def _while_leaving(note: Leaving) -> int:
+    """The permission that its consumers need and no producer can use."""
+    return READ & (int(note.permission) if note.permission.isdecimal() else READ)
+
+
 def _stop_writes(
     master: MemberState, note: Leaving | None, permission: int, cluster: _Cluster
 ) -> _Turn:
@@ -222,13 +231,14 @@ def _stop_writes(
         fresh = msgspec.structs.replace(note, since=cluster.now, empty_since=None)
     assert master.stateful_set is not None  # noqa: S101 - for the type checker; it was looked at
     metadata = master.stateful_set.metadata
+    told = _while_leaving(fresh)
     step = StopWrites(
         master.name,
         master.address,
         metadata.name,
         metadata.uid,
         fresh,
-        str(permission & READ) if permission & WRITE else "",
+        str(told) if told != permission else "",
     )
     message = f"{name} leaves: producers are sent to other groups"
     return _Turn(phase="StoppingWrites", message=message, steps=(step,))
@@ -353,16 +363,20 @@ def _returns(cluster: _Cluster) -> Iterator[ReturnWrites | NoteLeaving]:
     """Groups that were to leave and are wanted again."""
     for state in cluster.wanted:
         note = leaving_note(state.stateful_set)
-        if note is None or not state.member.is_master or state.stateful_set is None:
+        if note is None or state.stateful_set is None or not state.member.is_master:
             continue
-        metadata = state.stateful_set.metadata
         if not isinstance(state.answer, BrokerAnswer):
             continue
+        metadata = state.stateful_set.metadata
+        permission = permission_of(state.answer)
         wanted = int(note.permission) if note.permission.isdecimal() else READ | WRITE
-        lacks = wanted & WRITE and not permission_of(state.answer) & WRITE
+        lacks = wanted & WRITE and not permission & WRITE and state.note is None
         since = note.returned
-        if since is None or since > cluster.now or (lacks and state.note is None):
-            fresh = msgspec.structs.replace(note, returned=cluster.now, empty_since=None)
+        fresh = msgspec.structs.replace(note, returned=cluster.now, empty_since=None)
+        if permission == CLOSED:  # it gets its topics first, and is opened then
+            if since is None:
+                yield NoteLeaving(state.name, metadata.name, metadata.uid, fresh)
+        elif since is None or since > cluster.now or lacks:
             yield ReturnWrites(state.name, state.address, metadata.name, metadata.uid, fresh)
         elif cluster.now - since >= timedelta(seconds=RETURNED_S):
             yield NoteLeaving(state.name, metadata.name, metadata.uid, None)

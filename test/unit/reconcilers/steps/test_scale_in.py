@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from random import Random
-from typing import Any
 
 import msgspec
 import pytest
@@ -21,78 +19,38 @@ from fakes.gate_facts import (
     Seen,
     a_broker,
     broker_facts,
-    decided,
     moved,
     outdated,
     seen,
     steps,
 )
+from fakes.leaving_facts import (
+    EMPTY,
+    FORCED,
+    LOG_END,
+    M2,
+    ago,
+    decide,
+    drained,
+    held,
+    leaving,
+    quiet,
+    row,
+)
 from fakes.leaving_world import LeavingWorld
 from reconcilers.desired import names
 from reconcilers.desired.files import group_conf
-from reconcilers.facts import Look, NameServerAnswer, Silence
+from reconcilers.facts import NameServerAnswer, Silence
 from reconcilers.steps.decision import (
-    Decision,
     Leaving,
     NoteDrained,
     NoteLeaving,
     RemoveBroker,
-    ReturnWrites,
     StopWrites,
 )
-from reconcilers.steps.scale_in import BROADCAST_S, HELD_AGAIN_S, RETURNED_S
-from rocketmq.backlog import REVIVED_S, STILL_S, Backlog, Broadcast, Delay, Left, Waiting
+from reconcilers.steps.scale_in import BROADCAST_S, HELD_AGAIN_S
+from rocketmq.backlog import REVIVED_S, STILL_S, Backlog, Broadcast, Delay, Left
 from rocketmq.properties import parsed
-
-M2 = "broker-2-master-0"
-LOG_END = 1000
-EMPTY = Backlog(log_begin=LOG_END, log_end=LOG_END)
-
-
-def ago(seconds: float) -> datetime:
-    return NOW - timedelta(seconds=seconds)
-
-
-def leaving(seconds_ago: float = 100, **changes: Any) -> Leaving:
-    note = Leaving(began=ago(seconds_ago), since=ago(seconds_ago), permission="6")
-    return msgspec.structs.replace(note, **changes)
-
-
-def quiet(seconds_ago: float = 100, **changes: Any) -> Seen:
-    """A master that takes no writes any more."""
-    return seen(permission="4", leaving=leaving(seconds_ago, **changes))
-
-
-def drained(seconds_ago: float = 40.0) -> Seen:
-    return quiet(empty_since=ago(seconds_ago), empty_log_end=LOG_END)
-
-
-def decide(
-    found: Mapping[str, Seen],
-    backlogs: Mapping[str, Backlog | Silence] | None = None,
-    *,
-    at: datetime = NOW,
-    servers: Mapping[str, Seen] | None = None,
-    facts: Mapping[str, Any] | None = None,
-    replicas: int = 0,
-    **spec: Any,
-) -> Decision:
-    """About a Broker of one group beside which there are others."""
-    looks = {
-        pod: one if isinstance(one, Silence) else Look(at, one)
-        for pod, one in (backlogs or {}).items()
-    }
-    more = {"looks": looks, **(facts or {})}
-    return decided(servers or {}, 1, replicas, surplus=found, facts=more, **spec)
-
-
-def row(*, online: bool, topic: str = "t", group: str = "g") -> Waiting:
-    return Waiting(topic=topic, group=group, messages=5, online=online)
-
-
-def held(**changes: Any) -> Backlog:
-    return msgspec.structs.replace(EMPTY, **changes)
-
 
 # Writes
 
@@ -224,79 +182,6 @@ def test_a_log_that_grew_since_the_last_look_is_looked_at_again() -> None:
     assert decide({M1: found}, {M1: EMPTY}).steps == ()
 
 
-# What the user gives up
-
-
-OFFLINE = held(waiting=(row(online=False),))
-ONLINE = held(waiting=(row(online=True),))
-
-
-@pytest.mark.parametrize(
-    ("found", "scale_in", "goes"),
-    [
-        (OFFLINE, {}, False),
-        (OFFLINE, {"ignoreGroups": ["g"]}, True),
-        (ONLINE, {"ignoreGroups": ["g"]}, True),
-        (OFFLINE, {"ignoreTopics": ["t"]}, True),
-        (OFFLINE, {"ignoreGroups": ["h"], "ignoreTopics": ["u"]}, False),
-        (OFFLINE, {"offlineDeadlineSeconds": 100}, True),
-        (OFFLINE, {"offlineDeadlineSeconds": 101}, False),
-        (ONLINE, {"offlineDeadlineSeconds": 0}, False),
-        (held(unread=(Left("t", 1),)), {"offlineDeadlineSeconds": 0}, False),
-        (held(unread=(Left("t", 1),)), {"ignoreTopics": ["t"]}, True),
-        (held(unread=(Left("%RETRY%g", 1),)), {"ignoreGroups": ["g"]}, True),
-        (held(unread=(Left("%RETRY%g_t", 1),)), {"ignoreGroups": ["g"]}, True),
-        (held(unread=(Left("%RETRY%other", 1),)), {"ignoreGroups": ["g"]}, False),
-        (held(half=1), {"ignoreGroups": ["g"], "ignoreTopics": ["t"]}, False),
-    ],
-)
-def test_what_the_spec_gives_up_is_not_waited_for(
-    found: Backlog, scale_in: dict[str, Any], goes: bool
-) -> None:
-    decision = decide({M1: drained()}, {M1: found}, scaleIn=scale_in)
-    removed = [step for step in decision.steps if isinstance(step, RemoveBroker)]
-    assert bool(removed) == goes
-    if goes:
-        assert "gives up" in removed[0].given_up
-
-
-SIZE = {"resources": {"requests": {"storage": "1Gi"}}}
-CLAIMS = {"storageMode": "StorageClass", "volumeClaimTemplates": [{"spec": SIZE}]}
-
-
-@pytest.mark.parametrize(
-    ("storage", "goes"),
-    [
-        ({}, True),
-        (CLAIMS | {"pvcRetentionPolicy": "Retain"}, True),
-        (CLAIMS | {"pvcRetentionPolicy": "Delete"}, False),
-        ({"storageMode": "EmptyDir"}, False),
-    ],
-)
-def test_dead_letters_are_waited_for_where_they_go_with_the_volume(
-    storage: dict[str, Any], goes: bool
-) -> None:
-    found = held(dead_letters=(Left("%DLQ%g", 3),))
-    decision = decide({M1: drained()}, {M1: found}, **storage)
-    assert any(isinstance(step, RemoveBroker) for step in decision.steps) == goes
-    ignored = decide({M1: drained()}, {M1: found}, scaleIn={"ignoreGroups": ["g"]}, **storage)
-    assert steps(ignored) == [("RemoveBroker", M1)]
-
-
-FORCED = {names.FORCE_SCALE_IN: "true"}
-
-
-def test_force_gives_up_what_is_left_but_not_the_order() -> None:
-    assert steps(decide({M1: Seen()}, {M1: OFFLINE}, annotations=FORCED)) == [("StopWrites", M1)]
-    assert decide({M1: quiet(10)}, {M1: OFFLINE}, annotations=FORCED).steps == ()
-    (step,) = decide({M1: quiet()}, {M1: OFFLINE}, annotations=FORCED).steps
-    assert isinstance(step, RemoveBroker)
-    assert "at least 4 messages" in step.given_up
-    (step,) = decide({M1: seen(silent=True)}, annotations=FORCED).steps
-    assert isinstance(step, RemoveBroker)
-    assert "nobody could look" in step.given_up
-
-
 # What is not there
 
 
@@ -371,36 +256,6 @@ def test_the_next_group_waits_until_no_name_server_lists_the_last_one() -> None:
 def test_paused_means_that_no_group_leaves() -> None:
     paused = {names.PAUSED: "true"}
     assert decide({M1: Seen(), M2: drained()}, {M2: EMPTY}, annotations=paused).steps == ()
-
-
-# Taken back
-
-
-@pytest.mark.parametrize("note", [leaving(3), leaving(500), drained().leaving])
-def test_a_group_that_is_wanted_again_gets_its_writes_back(note: Leaving) -> None:
-    master = seen(permission="4", leaving=note)
-    (step,) = decided({M1: master}, 2, 0).steps
-    assert isinstance(step, ReturnWrites)
-    assert (step.note.permission, step.note.returned) == ("6", NOW)
-    assert step.note.empty_since is None
-
-
-def test_a_start_that_still_read_that_its_group_leaves_is_mended() -> None:
-    note = leaving(500, returned=ago(30))
-    assert steps(decided({M1: seen(permission="4", leaving=note)}, 2, 0)) == [("ReturnWrites", M1)]
-    decision = decided({M1: seen(leaving=note)}, 2, 0)
-    assert decision.steps == ()
-    assert decision.again_after_s is not None
-    old = leaving(500, returned=ago(RETURNED_S))
-    (step,) = decided({M1: seen(leaving=old)}, 2, 0).steps
-    assert step == NoteLeaving(M1, "broker-1-master", "uid of broker-1-master", None)
-
-
-def test_a_group_that_leaves_once_more_begins_anew() -> None:
-    note = leaving(500, returned=ago(30), empty_since=ago(400), empty_log_end=LOG_END)
-    (step,) = decide({M1: seen(permission="6", leaving=note)}, {M1: EMPTY}).steps
-    assert isinstance(step, StopWrites)
-    assert step.note == Leaving(began=NOW, since=NOW, permission="6")
 
 
 # What a start is told
