@@ -43,9 +43,14 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
     async def observe(self, cr: Broker) -> BrokerFacts:
         """See base."""
         tools = self._tools
-        facts = await observe_broker(tools.caches, tools.client, tools.admin, cr, tools.now())
-        looks = await self._looks.at(tools.admin, cr, facts, tools.now())
-        return msgspec.structs.replace(facts, looks=looks)
+        facts = await self._observed(cr)
+        if await self._looks.renew(tools.admin, cr, facts, tools.now()):
+            facts = await self._observed(cr)  # what was known before a look is old after it
+        return msgspec.structs.replace(facts, looks=self._looks.known(cr, facts))
+
+    async def _observed(self, cr: Broker) -> BrokerFacts:
+        tools = self._tools
+        return await observe_broker(tools.caches, tools.client, tools.admin, cr, tools.now())
 
     async def observe_anew(self, cr: Broker, facts: BrokerFacts) -> BrokerFacts:
         """See base."""

@@ -43,23 +43,22 @@ class Looks:
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
 
-    async def at(
-        self, admin: Admin, cr: Broker, facts: BrokerFacts, now: datetime
-    ) -> dict[str, Look | Silence]:
-        """What each master that leaves holds, by pod; nothing of those that say nothing."""
+    async def renew(self, admin: Admin, cr: Broker, facts: BrokerFacts, now: datetime) -> bool:
+        """Look where it is due; whether anything was looked at, which may have taken long."""
         self._forget()
-        if not names.leaving_groups(cr, facts.stateful_sets):
-            return {}
-        states = [state for state in member_states(cr, facts) if state.member.is_master]
-        asked = {
-            state.name: state
-            for state in states
-            if state.member.group >= cr.spec.size and isinstance(state.answer, BrokerAnswer)
+        due = {
+            name: state
+            for name, state in _leaving(cr, facts).items()
+            if _uid(state) not in self._kept
         }
-        due = {name: state for name, state in asked.items() if _uid(state) not in self._kept}
         if due:
-            await self._look(admin, due, _stay(states, cr), now)
-        return {name: self._kept[_uid(state)].look for name, state in asked.items()}
+            await self._look(admin, due, _staying(cr, facts), now)
+        return bool(due)
+
+    def known(self, cr: Broker, facts: BrokerFacts) -> dict[str, Look | Silence]:
+        """What each master that leaves holds, by pod; nothing of those that say nothing."""
+        found = {name: self._kept.get(_uid(one)) for name, one in _leaving(cr, facts).items()}
+        return {name: kept.look for name, kept in found.items() if kept is not None}
 
     async def _look(
         self,
@@ -92,8 +91,26 @@ class Looks:
         self._kept = {uid: kept for uid, kept in self._kept.items() if kept.until > now}
 
 
-def _stay(states: list[MemberState], cr: Broker) -> dict[str, MemberState]:
-    return {state.name: state for state in states if state.member.group < cr.spec.size}
+def _leaving(cr: Broker, facts: BrokerFacts) -> dict[str, MemberState]:
+    """The masters that leave and answer."""
+    if not names.leaving_groups(cr, facts.stateful_sets):
+        return {}
+    return {
+        state.name: state
+        for state in member_states(cr, facts)
+        if state.member.is_master
+        and state.member.group >= cr.spec.size
+        and isinstance(state.answer, BrokerAnswer)
+    }
+
+
+def _staying(cr: Broker, facts: BrokerFacts) -> dict[str, MemberState]:
+    states = member_states(cr, facts)
+    return {
+        state.name: state
+        for state in states
+        if state.member.is_master and state.member.group < cr.spec.size
+    }
 
 
 def _uid(state: MemberState) -> str:

@@ -70,7 +70,8 @@ def _leaving(
 
 
 async def _at(looks: Looks, caller: Caller, given: tuple[Broker, BrokerFacts]) -> dict[str, object]:
-    return dict(await looks.at(Admin(caller), *given, NOW))
+    await looks.renew(Admin(caller), *given, NOW)
+    return dict(looks.known(*given))
 
 
 async def test_only_masters_that_leave_are_looked_at() -> None:
@@ -118,6 +119,15 @@ async def test_of_a_broker_that_does_not_answer_nothing_is_known() -> None:
     caller.away.add(f"ip-of-{M1}:10911")
     found = await _at(Looks(), caller, _leaving())
     assert isinstance(found[M1], Silence)
+
+
+async def test_it_is_told_whether_a_look_was_made_for_it_may_take_long() -> None:
+    caller, looks = Caller(), Looks()
+    assert await looks.renew(Admin(caller), *_leaving(), NOW)
+    assert not await looks.renew(Admin(caller), *_leaving(), NOW)
+    other = _leaving(**{M1: seen(uid="of another pod")})
+    assert looks.known(*other) == {}
+    assert await looks.renew(Admin(caller), *other, NOW)
 
 
 async def test_who_consumes_at_a_group_that_stays_has_to_be_known() -> None:
