@@ -107,7 +107,7 @@ class Master:
 
     def end(self, number: signal.Signals) -> None:
         """The container ends; its pod stays."""
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
             return
         if number == signal.SIGKILL:
             os.killpg(self._process.pid, number)
