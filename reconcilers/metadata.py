@@ -51,9 +51,9 @@ async def ask_metadata(admin: Admin, addresses: Mapping[str, str]) -> dict[str, 
     return await ask_each(addresses, ask, within_s=READ_WITHIN_S)
 
 
-async def copy_metadata(admin: Admin, step: CopyMetadata) -> None:
+async def copy_metadata(admin: Admin, step: CopyMetadata, for_s: float = COPY_FOR_S) -> None:
     """Write as much as the time allows. Raises RocketmqError when something was not taken."""
-    address, until = step.address, asyncio.get_running_loop().time() + COPY_FOR_S
+    address, until = step.address, asyncio.get_running_loop().time() + for_s
 
     async def create_topics(topics: Sequence[TopicConfig]) -> None:
         await admin.topics.create_all(address, topics)

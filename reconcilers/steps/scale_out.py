@@ -18,7 +18,7 @@ import msgspec
 
 from reconcilers.api.broker import Broker
 from reconcilers.facts import BrokerAnswer, BrokerFacts, Metadata
-from reconcilers.steps.decision import CopyMetadata, Decision, Open, Opening
+from reconcilers.steps.decision import DISRUPTIVE, CopyMetadata, Decision, Open, Opening
 from reconcilers.steps.members import MemberState, member_states
 from reconcilers.steps.writes import WRITE, is_closed, own_permission, permission_of
 from rocketmq.messages.groups import SubscriptionGroup
@@ -89,8 +89,10 @@ def with_openings(
     """
     if not found:
         return decision
-    opens = [step for _, step in found if isinstance(step, Open)]
-    copies = [step for _, step in found if isinstance(step, CopyMetadata)][:1]
+    disturbed = {step.pod for step in decision.steps if isinstance(step, DISRUPTIVE)}
+    steps = [step for _, step in found if step is not None and step.pod not in disturbed]
+    opens = [step for step in steps if isinstance(step, Open)]
+    copies = [step for step in steps if isinstance(step, CopyMetadata)][:1]
     phase = decision.phase
     if opens or copies:
         phase = "rolling"
@@ -173,7 +175,7 @@ def _holds_nothing(master: MemberState, cr: Broker, facts: BrokerFacts) -> bool:
         return True
     # Another operator's claim is looked for only where there is a pod.
     claim = facts.claims.get(master.name)
-    return pod is not None and claim is not None and claim.status.phase != "Bound"
+    return pod is not None and claim is not None and claim.status.phase == "Pending"
 
 
 def _copied(
