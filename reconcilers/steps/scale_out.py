@@ -11,7 +11,7 @@ cluster that is being made opens at once, one whose masters are away waits for t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -35,6 +35,9 @@ PROVED_S = 0.5
 WAITING_S = 2.0
 """How soon while one waits: an answer sends no event."""
 
+AT_A_TIME = 3
+"""Masters whose tables are read at a time: tens of thousands of records each."""
+
 _FROM_FIVE = (
     "consume_message_orderly",
     "group_retry_policy",
@@ -56,22 +59,35 @@ class _Found(msgspec.Struct, frozen=True):
 
 def metadata_pods(cr: Broker, facts: BrokerFacts) -> tuple[str, ...]:
     """The masters whose topics and groups have to be known: none while nobody is closed."""
-    states = member_states(cr, facts)
-    needed: list[str] = []
-    for state in _closed(states):
-        source = _found(state, cr, states, facts).source
-        if source is not None:
-            needed += [source.name, state.name]
-    return tuple(dict.fromkeys(needed))
+    pairs = [
+        (found.source.name, state.name)
+        for state, found in _each(cr, facts, member_states(cr, facts))
+        if found.source is not None
+    ]
+    return tuple(dict.fromkeys(name for pair in pairs[:AT_A_TIME] for name in pair))
+
+
+def _each(
+    cr: Broker, facts: BrokerFacts, states: Sequence[MemberState]
+) -> Iterator[tuple[MemberState, _Found]]:
+    """Each closed master that is wanted, by group, and whom it copies."""
+    closed = [one for one in states if is_closed(one) and not one.surplus and _is_there(one)]
+    masters = _masters(cr, facts, states) if closed else None
+    for state in closed:
+        assert masters is not None  # noqa: S101 - for the type checker
+        yield state, _found(state, cr.spec.scale_pod_name, masters)
 
 
 def openings(
     cr: Broker, facts: BrokerFacts, states: Sequence[MemberState]
 ) -> Iterator[tuple[Opening, CopyMetadata | Open | None]]:
     """Each closed master that is wanted, by group, with its next step."""
-    for state in _closed(states):
-        found = _found(state, cr, states, facts)
-        if found.waits:
+    turns = 0
+    for state, found in _each(cr, facts, states):
+        turns += found.source is not None
+        if found.source is not None and turns > AT_A_TIME:
+            yield _waiting(state, "its turn comes after that of other groups", found.source)
+        elif found.waits:
             yield _waiting(state, found.waits, found.source, held=found.held)
         elif found.source is None:
             why = "there are no topics elsewhere that it could have"
@@ -106,14 +122,14 @@ def with_openings(
         steps=(*decision.steps, *opens, *copies),
         opening=tuple(row for row, _ in found),
         waiting={**decision.waiting, **{row.pod: row.message for row, step in found if not step}},
-        again_after_s=PROVED_S if opens or copies else WAITING_S,
+        again_after_s=min(
+            PROVED_S if opens or copies else WAITING_S, decision.again_after_s or WAITING_S
+        ),
     )
 
 
-def _closed(states: Sequence[MemberState]) -> Iterator[MemberState]:
-    for state in states:
-        if is_closed(state) and not state.surplus and state.pod and not state.pod.terminating:
-            yield state
+def _is_there(state: MemberState) -> bool:
+    return state.pod is not None and not state.pod.terminating
 
 
 def _row(state: MemberState, message: str) -> Opening:
@@ -128,26 +144,36 @@ def _waiting(
     return msgspec.structs.replace(row, source=name, held=held), None
 
 
-def _found(
-    state: MemberState, cr: Broker, states: Sequence[MemberState], facts: BrokerFacts
-) -> _Found:
-    masters = [one for one in states if one.member.is_master and one is not state]
+class _Masters(msgspec.Struct, frozen=True):
+    """All masters, those that can be copied, the healthiest first, and one that may have topics."""
+
+    by_name: Mapping[str, MemberState]
+    candidates: Sequence[MemberState]
+    unknown: MemberState | None
+
+
+def _masters(cr: Broker, facts: BrokerFacts, states: Sequence[MemberState]) -> _Masters:
+    masters = [one for one in states if one.member.is_master]
     candidates = sorted((one for one in masters if _is_open(one)), key=_place)
-    if not candidates:
-        unknown = next((one for one in masters if not _holds_nothing(one, cr, facts)), None)
+    unknown = next((one for one in masters if not _holds_nothing(one, cr, facts)), None)
+    return _Masters({one.name: one for one in masters}, candidates, unknown)
+
+
+def _found(state: MemberState, named: str, masters: _Masters) -> _Found:
+    if not masters.candidates:
+        unknown = masters.unknown
         if unknown is None:
             return _Found()
         why = unknown.down or f"{unknown.name} is not open"
         return _Found(waits=f"the topics that {unknown.name} may have are not known: {why}")
-    named = cr.spec.scale_pod_name
     # The one that is named itself has to copy somebody else.
     if not named or named == state.name:
-        return _Found(candidates[0])
-    source = next((one for one in masters if one.name == named), None)
+        return _Found(masters.candidates[0])
+    source = masters.by_name.get(named)
     if source is None:
         why = f"spec.scalePodName {named} is no master of this Broker: correct it, or leave it out"
         return _Found(waits=why, held=True)
-    if source in candidates:
+    if _is_open(source):
         return _Found(source)
     why = source.down or f"{named} is closed itself"
     return _Found(waits=f"spec.scalePodName names {named}: {why}")

@@ -134,6 +134,15 @@ def test_one_is_written_to_at_a_time_and_those_that_have_all_are_opened() -> Non
     assert len(decision.opening) == 3
 
 
+def test_the_tables_of_a_few_are_read_at_a_time() -> None:
+    servers = {f"broker-{number}-master-0": CLOSED for number in range(1, 6)}
+    assert pods_asked(servers, 6) == (M0, M1, M2, "broker-3-master-0")
+    metadata: dict[str, Metadata | Silence] = {M0: FULL, M1: FULL, M2: FULL}
+    decision = decided(servers, size=6, metadata=metadata | {"broker-3-master-0": FULL})
+    assert [step.pod for step in decision.steps] == [M1, M2, "broker-3-master-0"]
+    assert "its turn comes after" in decision.waiting["broker-4-master-0"]
+
+
 def test_static_topics_are_named_and_not_missed() -> None:
     source = msgspec.structs.replace(FULL, static=("mapped",))
     step = decided({M1: CLOSED}, metadata={M0: source, M1: FULL}).steps[0]
