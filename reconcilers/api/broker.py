@@ -180,7 +180,10 @@ class BrokerStatus(Status, frozen=True, kw_only=True):
     step: Annotated[str, Meta(description="What is done now, or what is waited for.")] = ""
     scale_out: Annotated[
         tuple[ScaleOutRow, ...],
-        Meta(description="Groups that get topics and consumer groups before clients use them."),
+        Meta(
+            description="Groups that get topics and consumer groups before clients use them; at "
+            "most 20."
+        ),
     ] = ()
     nodes: Annotated[tuple[str, ...], Meta(description="Pods.")] = ()
     brokers: Annotated[tuple[BrokerRow, ...], Meta(description="One row a broker.")] = ()

@@ -40,6 +40,9 @@ from reconcilers.steps.settings import NAME_SERVERS
 from reconcilers.steps.storage import growing_words, volume_size
 from reconcilers.steps.writes import is_closed
 
+SCALE_OUT_ROWS = 20
+"""The first groups; more are counted by those that are not ready."""
+
 CLOSED_WORDS = "it is closed to clients until it has topics and groups"
 
 
@@ -87,7 +90,7 @@ def _scale_out(progress: Progress) -> tuple[ScaleOutRow, ...]:
             groups_missing=row.groups_missing,
             message=row.message,
         )
-        for row in progress.decision.opening
+        for row in progress.decision.opening[:SCALE_OUT_ROWS]
     )
 
 

@@ -38,6 +38,9 @@ WAITING_S = 2.0
 AT_A_TIME = 3
 """Masters whose tables are read at a time: tens of thousands of records each."""
 
+_TOLD = 3
+"""Masters of which the step tells."""
+
 _FROM_FIVE = (
     "consume_message_orderly",
     "group_retry_policy",
@@ -114,7 +117,12 @@ def with_openings(
         phase = "rolling"
     elif phase == "current":
         phase = "held" if any(row.held for row, _ in found) else "waiting"
-    words = [*(row.message for row, _ in found), decision.message]
+    more = len(found) - _TOLD
+    words = [
+        *(row.message for row, _ in found[:_TOLD]),
+        f"{more} more groups are closed" if more > 0 else "",
+        decision.message,
+    ]
     return msgspec.structs.replace(
         decision,
         phase=phase,

@@ -70,7 +70,11 @@ async def test_no_client_uses_a_closed_master_and_what_it_was_given_is_there_onc
     assert opened.not_taken == {}
     for name in (topic, new.topic_name):
         await soon(lambda name=name: used(name, wanted=True))
-    assert (await admin.brokers.settings(servers.master)).values["brokerPermission"] == "6"
+    # What the scripts in the pods read of the file that the broker has written anew.
+    process = servers.processes["master"]
+    lines = process.settings.read_text(encoding="utf-8").splitlines()
+    store = f"storePathRootDir={process.folder / 'store'}"
+    assert {"brokerPermission=6", "brokerId=0", "brokerName=broker-a", store} <= set(lines)
 
 
 async def test_a_broker_that_takes_no_writes_says_so_in_its_routes(

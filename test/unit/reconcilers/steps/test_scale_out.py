@@ -140,6 +140,7 @@ def test_the_tables_of_a_few_are_read_at_a_time() -> None:
     metadata: dict[str, Metadata | Silence] = {M0: FULL, M1: FULL, M2: FULL}
     decision = decided(servers, size=6, metadata=metadata | {"broker-3-master-0": FULL})
     assert [step.pod for step in decision.steps] == [M1, M2, "broker-3-master-0"]
+    assert decision.message.endswith("; 2 more groups are closed")
     assert "its turn comes after" in decision.waiting["broker-4-master-0"]
 
 
