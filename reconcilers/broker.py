@@ -61,6 +61,7 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
             pods=pods,
             answers=still_true(facts.answers, facts.pods, pods),
             looks=still_true(facts.looks, facts.pods, pods),
+            metadata=still_true(facts.metadata, facts.pods, pods),
         )
 
     def decide(self, cr: Broker, facts: BrokerFacts) -> Decision:

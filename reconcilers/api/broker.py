@@ -122,8 +122,8 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
     scale_pod_name: Annotated[
         str,
         Meta(
-            description="Pod whose topics and groups a new group will start with; without effect "
-            "until scaling out copies them."
+            description="Master's pod whose topics and consumer groups a new group gets before "
+            "clients may use it. Empty: a master that serves."
         ),
     ] = ""
     scale_in: Annotated[
@@ -225,6 +225,18 @@ class ScaleInRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     more: Annotated[int, Meta(description="Further topics and groups for which some wait.")] = 0
 
 
+class ScaleOutRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A new group that clients may not use yet."""
+
+    group: Annotated[str, Meta(description="brokerName.")]
+    source: Annotated[str, Meta(description="Pod whose topics and groups it gets.")] = ""
+    topics: Annotated[int, Meta(description="Topics of the source.")] = 0
+    topics_missing: Annotated[int, Meta(description="Those that are missing or differ.")] = 0
+    groups: Annotated[int, Meta(description="Consumer groups of the source.")] = 0
+    groups_missing: Annotated[int, Meta(description="Those that are missing or differ.")] = 0
+    message: Annotated[str, Meta(description="What is done, or what is waited for.")] = ""
+
+
 class BrokerStatus(Status, frozen=True, kw_only=True):
     """What was seen."""
 
@@ -246,6 +258,13 @@ class BrokerStatus(Status, frozen=True, kw_only=True):
     ] = 0
     step: Annotated[str, Meta(description="What is done now, or what is waited for.")] = ""
     scale_in: Annotated[tuple[ScaleInRow, ...], Meta(description="Broker groups that leave.")] = ()
+    scale_out: Annotated[
+        tuple[ScaleOutRow, ...],
+        Meta(
+            description="Groups that get topics and consumer groups before clients use them; at "
+            "most 20."
+        ),
+    ] = ()
     nodes: Annotated[tuple[str, ...], Meta(description="Pods.")] = ()
     brokers: Annotated[tuple[BrokerRow, ...], Meta(description="One row a broker.")] = ()
 

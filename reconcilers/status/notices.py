@@ -14,10 +14,12 @@ import msgspec
 from controller.conditions import Condition
 from reconcilers import reasons
 from reconcilers.steps.decision import (
+    CopyMetadata,
     Done,
     GrowClaim,
     MoveWrites,
     NoteDrained,
+    Open,
     PushSettings,
     RemoveBroker,
     RemoveReplica,
@@ -92,6 +94,8 @@ _STEPS: dict[type, str] = {
     NoteDrained: reasons.GROUP_DRAINED,
     RemoveBroker: reasons.GROUP_REMOVED,
     ReturnWrites: reasons.GROUP_KEPT,
+    CopyMetadata: reasons.COPYING_METADATA,
+    Open: reasons.GROUP_OPENED,
     GrowClaim: reasons.VOLUME_GROWN,
 }
 
@@ -113,6 +117,10 @@ def _of_step(step: object, message: str) -> str:
         case PushSettings(pod, _, changes):
             told = ", ".join(f"{key}={value}" for key, value in sorted(changes.items()))
             return f"told {pod}: {told}"
+        case CopyMetadata(pod=pod, source=source):
+            return f"{pod} gets the topics and groups of {source}"
+        case Open(pod=pod, why=why):
+            return f"{pod} is open to clients: {why}"
         case GrowClaim(_, claim, _, size):
             return f"{claim} asks for {size}"
         case _:

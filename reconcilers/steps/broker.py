@@ -31,9 +31,16 @@ from reconcilers.steps.obstacles import (
     unknown_template,
 )
 from reconcilers.steps.scale_in import ScaleIn, scale_in
+from reconcilers.steps.scale_out import openings, with_openings
 from reconcilers.steps.settings import ROLE, pushes
 from reconcilers.steps.storage import claim_steps
-from reconcilers.steps.writes import Elsewhere, quieting, restoring, writes_elsewhere
+from reconcilers.steps.writes import (
+    Elsewhere,
+    is_closed,
+    quieting,
+    restoring,
+    writes_elsewhere,
+)
 
 IDLE_S = 60.0
 """How often brokers are asked when nothing is on its way."""
@@ -94,7 +101,8 @@ def decide(cr: Broker, facts: BrokerFacts, now: datetime) -> Decision:
     busy = (turn.message for turn in turns if turn.engaged or turn.step is not None)
     gate = next(busy, cluster.obstacle)
     leaving = scale_in(cr, states, facts, now, gate=gate)
-    return _with_leaving(_decision(seen, turns, told), leaving)
+    decision = _with_leaving(_decision(seen, turns, told), leaving)
+    return with_openings(decision, tuple(openings(cr, facts, states)))
 
 
 def is_paused(cr: Broker) -> bool:
@@ -350,6 +358,8 @@ def _needs_quiet(state: MemberState, group: Sequence[MemberState]) -> bool:
 
     They notice a master; and the only replica of a SYNC master, which then takes no message.
     """
+    if is_closed(group[0]):
+        return False  # it has none
     if state.member.is_master:
         return True
     answer = group[0].answer

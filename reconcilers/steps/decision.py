@@ -9,6 +9,8 @@ from typing import Literal
 import msgspec
 
 from rocketmq.backlog import Backlog
+from rocketmq.messages.groups import SubscriptionGroup
+from rocketmq.messages.topics import TopicConfig
 
 
 class WritesMoved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -150,6 +152,32 @@ class RemoveBroker(msgspec.Struct, frozen=True):
     """What is lost by that, in words; empty: nothing."""
 
 
+class CopyMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """Give a closed master topics and groups of another one, as many as a while allows.
+
+    Each with the record that it replaces; None: it is not there.
+    """
+
+    pod: str
+    uid: str
+    address: str
+    source: str
+    """The pod that has them."""
+    topics: tuple[tuple[TopicConfig, TopicConfig | None], ...]
+    groups: tuple[tuple[SubscriptionGroup, SubscriptionGroup | None], ...]
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """Let clients use a master that was closed since its start."""
+
+    pod: str
+    uid: str
+    address: str
+    permission: str
+    why: str
+    """What it has."""
+
+
 class GrowClaim(msgspec.Struct, frozen=True):
     """Have a claim ask for a larger volume."""
 
@@ -181,6 +209,8 @@ Step = (
     | NoteLeaving
     | NoteDrained
     | RemoveBroker
+    | CopyMetadata
+    | Open
     | GrowClaim
     | LabelClaim
 )
@@ -188,10 +218,20 @@ Step = (
 OF_LEAVING = (StopWrites, ReturnWrites, NoteLeaving, NoteDrained, RemoveBroker)
 """Steps of a scale-in."""
 
-DISRUPTIVE = (MoveWrites, NoteWrites, RestoreWrites, Restart, RemoveReplica, *OF_LEAVING)
+DISRUPTIVE = (
+    MoveWrites,
+    NoteWrites,
+    RestoreWrites,
+    Restart,
+    RemoveReplica,
+    CopyMetadata,
+    Open,
+    *OF_LEAVING,
+)
 """Steps that are decided once more on what the API server says now, before they are done.
 
 All that concern notes are among them: an old note put over a newer one would end its wait early.
+And those for closed masters: a pod that has come since, at the same address, may have no topics.
 """
 
 LeavingPhase = Literal["Waiting", "StoppingWrites", "Draining", "Verifying", "Removing", "Held"]
@@ -211,6 +251,24 @@ class LeavingGroup(msgspec.Struct, frozen=True, kw_only=True):
 Phase = Literal["current", "rolling", "waiting", "held", "paused"]
 
 
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed master on its way to serve."""
+
+    pod: str
+    group: str
+    message: str
+    """What is done with it, or what it waits for."""
+    source: str = ""
+    """The pod whose topics and groups it gets; empty: nobody's, or nobody is known."""
+    topics: int = 0
+    groups: int = 0
+    topics_missing: int = 0
+    groups_missing: int = 0
+    """How many the source has, and how many of them are missing or differ here."""
+    held: bool = False
+    """Somebody has to act."""
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The next steps and the reasons why nothing more is done."""
 
@@ -226,6 +284,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is known of every pod if it is outdated."""
     waiting: Mapping[str, str] = {}
     """For each pod that waits for something: for what."""
+    opening: tuple[Opening, ...] = ()
+    """The masters that are closed."""
     lags: Mapping[str, int] = {}
     """Bytes by which a replica is behind its master."""
     leaving: tuple[LeavingGroup, ...] = ()

@@ -34,14 +34,11 @@ from reconcilers.steps.decision import (
 from reconcilers.steps.members import MemberState
 from reconcilers.steps.obstacles import loss
 from reconcilers.steps.remains import lost_words, remains
-from reconcilers.steps.writes import READ, WRITE, permission_of, writes_elsewhere
+from reconcilers.steps.writes import READ, WRITE, is_closed, permission_of, writes_elsewhere
 from rocketmq.backlog import Backlog, still_needed_s
 
 LOOK_AGAIN_S = 5.0
 HELD_AGAIN_S = 30.0
-
-CLOSED = 1
-"""The permission of a broker that has not got its topics yet: neither to read nor to write."""
 
 RETURNED_S = 180.0
 """A pod that starts so soon after its group was wanted again may have read that it leaves: the
@@ -373,7 +370,7 @@ def _returns(cluster: _Cluster) -> Iterator[ReturnWrites | NoteLeaving]:
         lacks = wanted & WRITE and not permission & WRITE and state.note is None
         since = note.returned
         fresh = msgspec.structs.replace(note, returned=cluster.now, empty_since=None)
-        if permission == CLOSED:  # it gets its topics first, and is opened then
+        if is_closed(state):  # it gets its topics first, and is opened then
             if since is None:
                 yield NoteLeaving(state.name, metadata.name, metadata.uid, fresh)
         elif since is None or since > cluster.now or lacks:
