@@ -51,7 +51,9 @@ def test_an_offline_group_is_waited_for_until_it_is_given_up_and_a_group_may_be_
     wait_condition(place, "Broker", "broker", ("True", "ScaleInHeld"), of="Degraded")
     (row,) = rows(place).values()
     assert (row["phase"], row["group"]) == ("Held", "broker-2")
-    assert row["topics"][0]["group"] == "billing"  # type: ignore[index]
+    assert row["topics"][0]["group"] == "billing"
+    which = f'group="broker-2",name="broker",namespace="{place.name}"'
+    assert operator.metrics()[f"rocketmq_operator_leaving_group_messages{{{which}}}"] >= 4
     holds(lambda: _is(world.running() >= set(MASTERS), True), for_s=QUIET_S)
 
     edit(place, size=3)
