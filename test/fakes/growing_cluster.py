@@ -26,6 +26,7 @@ def filled(world: World, place: Place, topics: int = 300, **spec: object) -> Non
 
 
 def assert_equal_to_the_source(world: World, *pods: str) -> None:
+    """These masters are open, and were given once what people made on the first one."""
     source = world.broker(SOURCE)
     users = {name: one for name, one in source.topics.items() if not name.startswith("%")}
     for pod in pods:
