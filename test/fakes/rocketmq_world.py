@@ -122,7 +122,7 @@ class World:
                 ),
                 log_end=broker.log.end,
                 connected=broker.connected,
-                closed=broker.tables.closed,
+                closed=broker.closed,
                 topics=dict(broker.tables.topics),
                 groups=dict(broker.tables.groups),
                 metadata_writes=broker.tables.writes,

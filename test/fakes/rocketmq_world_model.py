@@ -14,12 +14,9 @@ import msgspec
 
 from fakes.rocketmq_world_backlog import Held
 from fakes.rocketmq_world_settings import Definition, changed_settings
-from fakes.rocketmq_world_tables import Tables
+from fakes.rocketmq_world_tables import CLOSED, Tables
 from rocketmq.codes import MQVersion
 from rocketmq.routes import MASTER_ID, WRITE
-
-CLOSED = "1"
-"""The permission of a master whose store is new (`closed.sh`)."""
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +119,11 @@ class Broker(msgspec.Struct):
         return int(self.settings["brokerId"])
 
     @property
+    def closed(self) -> bool:
+        """Whether it lets no client in since its start."""
+        return bool(self.tables.marker) and self.settings["brokerPermission"] == CLOSED
+
+    @property
     def address(self) -> str:
         """What it registers."""
         return f"{self.settings['brokerIP1']}:{self.definition.port}"
@@ -193,9 +195,11 @@ class Model:
         new = definition.storage not in self.tables
         tables = self.tables.setdefault(definition.storage, Tables())
         broker = Broker(definition, log, tables, now, dict(settings), (), faults, register_at=now)
-        tables.closed = broker.id == MASTER_ID and (new or tables.closed)
-        if tables.closed:
-            broker.settings["brokerPermission"] = CLOSED
+        if broker.id == MASTER_ID:
+            tables.marker = "new" if new else tables.marker
+            own = broker.settings["brokerPermission"]
+            started = tables.start_permission(own, leaving=definition.leaving)
+            broker.settings["brokerPermission"] = started
         broker.name_servers = broker.listed_name_servers
         broker.reread_at = now + self.timing.reread_s
         if broker.id == MASTER_ID and not log.lineage:
@@ -226,7 +230,9 @@ class Model:
         broker.settings_changes += 1
         if broker.faults.takes_settings:
             broker.settings = changed_settings(broker.settings, changes)
-            broker.tables.closed &= broker.settings["brokerPermission"] == CLOSED
+            if broker.id == MASTER_ID:
+                now_has = broker.settings["brokerPermission"]
+                broker.tables.note(now_has, leaving=broker.definition.leaving)
         if "brokerPermission" in changes:
             self._register(broker, now)
 
