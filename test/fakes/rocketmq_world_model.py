@@ -159,8 +159,7 @@ class Model:
         self.timing = timing
         self.servers: dict[str, Server] = {}
         self.logs: dict[str, Log] = {}
-        self.tables: dict[str, Tables] = {}
-        """Both by storage."""
+        self.tables: dict[str, Tables] = {}  # both by storage
         self.loads: dict[str, Load] = {}
         self.held: dict[str, Held] = {}
         """By group, where consumers are a test's matter."""
@@ -181,11 +180,11 @@ class Model:
 
     def start(self, definition: Definition, faults: Faults, now: float) -> Server:
         """A server begins."""
-        server: Server
-        if definition.kind == "name-server":
-            server = NameServer(definition, faults)
-        else:
-            server = self._new_broker(definition, faults, now)
+        server: Server = (
+            NameServer(definition, faults)
+            if definition.kind == "name-server"
+            else self._new_broker(definition, faults, now)
+        )
         self.servers[definition.pod] = server
         return server
 
@@ -195,15 +194,14 @@ class Model:
         new = definition.storage not in self.tables
         tables = self.tables.setdefault(definition.storage, Tables())
         broker = Broker(definition, log, tables, now, dict(settings), (), faults, register_at=now)
+        broker.name_servers = broker.listed_name_servers
+        broker.reread_at = now + self.timing.reread_s
         if broker.id == MASTER_ID:
             tables.marker = "new" if new else tables.marker
             own = broker.settings["brokerPermission"]
             started = tables.start_permission(own, leaving=definition.leaving)
             broker.settings["brokerPermission"] = started
-        broker.name_servers = broker.listed_name_servers
-        broker.reread_at = now + self.timing.reread_s
-        if broker.id == MASTER_ID and not log.lineage:
-            log.lineage = next(self._lineages)
+            log.lineage = log.lineage or next(self._lineages)
         return broker
 
     def end(self, pod: str) -> None:
