@@ -18,7 +18,14 @@ import msgspec
 from reconcilers.api.broker import Broker
 from reconcilers.api.kube import StatefulSet
 from reconcilers.desired import names
-from reconcilers.facts import BrokerAnswer, BrokerFacts, Look, NameServerAnswer, Silence
+from reconcilers.facts import (
+    BrokerAnswer,
+    BrokerFacts,
+    Look,
+    NameServerAnswer,
+    NameServerProblem,
+    Silence,
+)
 from reconcilers.steps.decision import (
     Leaving,
     LeavingGroup,
@@ -83,6 +90,8 @@ def scale_in(
     cr: Broker, states: Sequence[MemberState], facts: BrokerFacts, now: datetime, *, gate: str
 ) -> ScaleIn:
     """What may be done next. `gate` says why nothing may be removed now; empty: it may."""
+    if isinstance(facts.name_servers, NameServerProblem):
+        return _nothing(names.leaving_groups(cr, facts.stateful_sets), facts.name_servers.message)
     cluster = _Cluster(
         cr=cr,
         facts=facts,
@@ -110,6 +119,11 @@ def scale_in(
         held="; ".join(turn.message for turn in turns.values() if turn.phase == "Held"),
         again_after_s=min(again, default=None),
     )
+
+
+def _nothing(leaving: Sequence[str], why: str) -> ScaleIn:
+    groups = tuple(LeavingGroup(name=name, phase="Waiting", message=why) for name in leaving)
+    return ScaleIn(groups=groups, again_after_s=HELD_AGAIN_S if groups else None)
 
 
 def leaving_note(found: StatefulSet | None) -> Leaving | None:

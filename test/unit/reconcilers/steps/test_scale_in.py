@@ -19,6 +19,7 @@ from fakes.gate_facts import (
     Seen,
     a_broker,
     broker_facts,
+    decided,
     moved,
     outdated,
     seen,
@@ -40,7 +41,7 @@ from fakes.leaving_facts import (
 from fakes.leaving_world import LeavingWorld
 from reconcilers.desired import names
 from reconcilers.desired.files import group_conf
-from reconcilers.facts import NameServerAnswer, Silence
+from reconcilers.facts import NameServerAnswer, NameServerProblem, Silence
 from reconcilers.steps.decision import (
     Leaving,
     NoteDrained,
@@ -251,6 +252,14 @@ def test_the_next_group_waits_until_no_name_server_lists_the_last_one() -> None:
     assert steps(decide({M1: drained()}, {M1: EMPTY}, facts={"registrations": gone})) == [
         ("RemoveBroker", M1)
     ]
+
+
+def test_while_the_name_servers_are_not_known_nothing_changes() -> None:
+    problem = NameServerProblem(reason="NameServiceNotFound", message="there is none")
+    facts = {"name_servers": problem}
+    for master in (Seen(), drained()):
+        assert decide({M1: master}, {M1: EMPTY}, facts=facts).steps == ()
+    assert decided({M1: quiet()}, 2, 0, facts=facts).steps == ()
 
 
 def test_paused_means_that_no_group_leaves() -> None:
