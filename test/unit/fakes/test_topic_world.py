@@ -1,14 +1,14 @@
-"""The topic world answers as real servers do, and loses what a careless transfer would lose."""
+"""The topic world's servers answer the real Admin as real servers do, faults and versions too."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from fakes.topic_world import Died, Fault, TopicWorld, at
-from fakes.topic_world_clients import FIRST, Consumer, Producer
-from fakes.topic_world_export import export, lost, obtainable
-from fakes.topic_world_model import SCHEDULE, Broker, Stored
+from fakes.topic_world import Died, Fault, at
+from fakes.topic_world_clusters import NAMES, TOPIC, V4, V5, consumer, producer, two_clusters
+from fakes.topic_world_export import export
+from fakes.topic_world_model import SCHEDULE, Broker
 from rocketmq.admin import Admin
 from rocketmq.clusters import Clusters
 from rocketmq.codes import MQVersion
@@ -26,53 +26,9 @@ from rocketmq.messages.groups import SubscriptionGroup
 from rocketmq.messages.topics import TopicConfig
 from rocketmq.routes import MASTER_ID
 
-V4, V5 = MQVersion.V4_9_7, MQVersion.V5_3_3
-NAMES = ("n-0:9876", "n-1:9876")
-TOPIC = TopicConfig("orders", 4, 4)
-
-
-def new_world(version: MQVersion = V5, *, topic: bool = True, **broker: bool) -> TopicWorld:
-    """Two name servers; clusters a and b of two masters each; the topic on a."""
-    world = TopicWorld()
-    for address in NAMES:
-        world.name_server(address, version)
-    for cluster in "ab":
-        for group in (0, 1):
-            name = f"{cluster}-{group}"
-            world.broker(
-                Broker(
-                    cluster=cluster,
-                    name=name,
-                    address=f"{name}:10911",
-                    name_servers=NAMES,
-                    version=version,
-                    **broker,
-                )
-            )
-    for master in world.masters("a") if topic else ():
-        master.save_topic(TOPIC)
-    world.settle()
-    return world
-
-
-def consumer(world: TopicWorld, group: str = "payers", **fields: object) -> Consumer:
-    made = msgspec.structs.replace(
-        Consumer(group=group, topics=("orders",), name_servers=NAMES), **fields
-    )
-    world.consumers.append(made)
-    return made
-
-
-def producer(world: TopicWorld, **fields: object) -> Producer:
-    made = msgspec.structs.replace(
-        Producer(name="shop", topic="orders", name_servers=NAMES), **fields
-    )
-    world.producers.append(made)
-    return made
-
 
 async def test_name_servers_tell_clusters_and_routes() -> None:
-    world = new_world()
+    world = two_clusters()
     clusters = Clusters(Admin(world), NAMES)
     info = await clusters.info()
     assert info.clusters == ("a", "b")
@@ -86,7 +42,7 @@ async def test_name_servers_tell_clusters_and_routes() -> None:
 
 
 async def test_name_servers_learn_of_a_topic_a_moment_later() -> None:
-    world = new_world()
+    world = two_clusters()
     admin = Admin(world)
     await admin.topics.save("b-0:10911", TOPIC)
     assert len((await admin.name_servers.topic_route(NAMES[0], "orders")).queue_datas) == 2
@@ -95,7 +51,7 @@ async def test_name_servers_learn_of_a_topic_a_moment_later() -> None:
 
 
 async def test_a_route_outlives_its_topic_until_name_servers_are_told() -> None:
-    world = new_world()
+    world = two_clusters()
     admin = Admin(world)
     for master in world.masters("a"):
         await admin.topics.delete(master.address, "orders")
@@ -111,7 +67,7 @@ async def test_a_route_outlives_its_topic_until_name_servers_are_told() -> None:
 
 async def test_a_deaf_name_server_may_miss_a_change_for_ever() -> None:
     """It hears of the next change of another topic, and takes the broker for known."""
-    world = new_world()
+    world = two_clusters()
     admin = Admin(world)
     deaf = world.name_servers[NAMES[1]]
     deaf.deaf = True
@@ -129,7 +85,7 @@ async def test_a_deaf_name_server_may_miss_a_change_for_ever() -> None:
 
 @pytest.mark.parametrize("version", [V4, V5])
 async def test_topics_are_kept_as_the_version_keeps_them(version: MQVersion) -> None:
-    world = new_world(version)
+    world = two_clusters(version)
     admin = Admin(world)
     wanted = TopicConfig("fifo", 3, 2, 4, order=True, attributes={"message.type": "FIFO"})
     await admin.topics.save("a-0:10911", wanted)
@@ -146,7 +102,7 @@ async def test_topics_are_kept_as_the_version_keeps_them(version: MQVersion) -> 
 
 @pytest.mark.parametrize("version", [V4, V5])
 async def test_4x_keeps_the_offsets_of_a_deleted_topic(version: MQVersion) -> None:
-    world = new_world(version)
+    world = two_clusters(version)
     admin = Admin(world)
     await admin.groups.save("a-0:10911", SubscriptionGroup("payers"))
     await admin.offsets.commit("a-0:10911", "payers", "orders", 1, offset=7)
@@ -164,7 +120,7 @@ async def test_4x_keeps_the_offsets_of_a_deleted_topic(version: MQVersion) -> No
 
 @pytest.mark.parametrize("version", [V4, V5])
 async def test_groups_are_found_by_offsets_and_by_who_is_online(version: MQVersion) -> None:
-    world = new_world(version)
+    world = two_clusters(version)
     admin = Admin(world)
     consumer(world)
     world.advance(3)
@@ -184,7 +140,7 @@ async def test_groups_are_found_by_offsets_and_by_who_is_online(version: MQVersi
 
 
 async def test_group_attributes_travel_with_signs() -> None:
-    world = new_world()
+    world = two_clusters()
     admin = Admin(world)
     first = SubscriptionGroup("payers", attributes={"a": "1", "b": "2"})
     await admin.groups.save("a-0:10911", first)
@@ -195,7 +151,7 @@ async def test_group_attributes_travel_with_signs() -> None:
 
 
 async def test_progress_counts_what_was_never_committed_whole() -> None:
-    world = new_world()
+    world = two_clusters()
     admin = Admin(world)
     producer(world, rate=8, until=11.0)
     world.advance(12)
@@ -210,186 +166,8 @@ async def test_progress_counts_what_was_never_committed_whole() -> None:
     assert "payers" in (await admin.groups.broker_consume_stats("a-0:10911")).by_group
 
 
-async def test_under_load_every_message_comes_once_and_in_order() -> None:
-    world = new_world()
-    shop = producer(world, rate=5, keys=("x", "y", "z"))
-    one, two = (consumer(world, client_id=client) for client in ("p-1", "p-2"))
-    world.advance(100)
-    shop.until = world.now
-    world.advance(60)
-    assert len(world.ledger.acknowledged) == 5 * 100
-    assert world.ledger.missing("payers", ["orders"]) == set()
-    assert world.ledger.disorder("payers") == []
-    assert world.ledger.key_disorder("payers") == []
-    assert lost(world, one, "orders") == lost(world, two, "orders") == set()
-
-
-async def test_a_topic_that_is_deleted_with_messages_loses_them() -> None:
-    world = new_world()
-    shop = producer(world, rate=5, until=21.0)
-    payer = consumer(world, online=False)
-    world.advance(30)
-    assert len(obtainable(world, payer, "orders")) == len(world.ledger.acknowledged) == 5 * 20
-    for master in world.masters("a"):
-        master.delete_topic("orders")
-    assert lost(world, payer, "orders") == set(world.ledger.acknowledged)
-    assert shop.idle
-
-
-async def test_a_stale_offset_of_4x_skips_what_comes_to_the_topic_later() -> None:
-    world = new_world(V4)
-    shop = producer(world, rate=8)
-    payer = consumer(world)
-    world.advance(20)
-    shop.until = world.now
-    world.advance(30)
-    world.leave(payer)
-    for master in world.masters("a"):
-        master.delete_topic("orders")
-        master.save_topic(TOPIC)
-    shop.until = world.now + 61
-    world.advance(70)
-    payer.online = True
-    world.advance(60)
-    assert lost(world, payer, "orders")
-
-
-async def test_a_late_send_brings_a_deleted_topic_back_where_brokers_make_topics() -> None:
-    for auto in (True, False):
-        world = new_world(auto_topics=auto)
-        shop = producer(world)
-        world.advance(10)
-        for master in world.masters("a"):
-            master.delete_topic("orders")
-        world.advance(10)
-        assert ("orders" in world.masters("a")[0].topics) is auto
-        assert shop.idle is auto
-
-
-async def test_a_producer_without_a_route_uses_brokers_that_make_topics() -> None:
-    world = new_world(topic=False)
-    producer(world, until=5.0)
-    world.advance(10)
-    assert set(world.name_servers[NAMES[0]].topics["orders"]) <= {"a-0", "a-1", "b-0", "b-1"}
-    assert len(world.ledger.acknowledged) == 8
-
-
-async def test_producers_obey_the_route_they_have_and_not_the_broker() -> None:
-    world = new_world()
-    producer(world)
-    world.advance(5)
-    admin = Admin(world)
-    for master in world.masters("a"):
-        await admin.topics.save(master.address, msgspec.structs.replace(TOPIC, perm=4))
-    before = len(world.ledger.acknowledged)
-    world.advance(10)
-    during = len(world.ledger.acknowledged)
-    assert during > before
-    world.advance(30)
-    after = len(world.ledger.acknowledged)
-    world.advance(30)
-    assert len(world.ledger.acknowledged) == after
-
-
-async def test_delayed_messages_come_late_and_to_nobody_if_the_topic_is_gone() -> None:
-    world = new_world()
-    producer(world, level=4, until=4.0)
-    payer = consumer(world)
-    world.advance(10)
-    admin = Admin(world)
-    delayed = [await admin.topics.max_offset(f"a-{one}:10911", SCHEDULE, 3) for one in (0, 1)]
-    assert sum(delayed) == 6
-    assert (await admin.offsets.delayed("a-0:10911")) == {4: 0}
-    table = (await admin.brokers.runtime_info("a-0:10911")).table
-    assert table["scheduleMessageOffset_4"].startswith("0,")
-    assert world.ledger.missing("payers", ["orders"])
-    assert lost(world, payer, "orders") == set()
-    world.advance(60)
-    assert world.ledger.missing("payers", ["orders"]) == set()
-    assert (await admin.offsets.delayed("a-0:10911"))[4] > 0
-
-    late = producer(world, level=4, name="late")
-    late.until = world.now + 3
-    world.advance(5)
-    for master in world.masters("a"):
-        master.delete_topic("orders")
-    assert lost(world, payer, "orders")
-
-
-async def test_what_a_consumer_fails_comes_again_and_ends_as_a_dead_letter() -> None:
-    world = new_world()
-    producer(world, until=3.0)
-    payer = consumer(world, from_where=FIRST)
-    payer.fails = lambda message: message.tries < 1
-    world.advance(60)
-    assert world.ledger.missing("payers", ["orders"]) == set()
-    payer.fails = lambda _: True
-    for broker in world.masters("a"):
-        broker.save_group(SubscriptionGroup("payers", retry_max_times=1))
-    producer(world, name="late", until=world.now + 3)
-    world.advance(100)
-    assert any("%DLQ%payers" in broker.topics for broker in world.masters("a"))
-    assert world.ledger.missing("payers", ["orders"])
-    assert lost(world, payer, "orders") == set()
-
-
-async def test_timers_and_half_messages_wait_in_the_brokers_own_queues() -> None:
-    world = new_world()
-    payer = consumer(world, from_where=FIRST)
-    broker = world.masters("a")[0]
-    admin = Admin(world)
-    world.set_timer(broker, Stored(id="t-1", topic="orders"), 40.0)
-    half = Stored(id="h-1", topic="orders")
-    world.prepare(broker, half)
-    world.advance(31)
-    assert (await admin.brokers.runtime_info(broker.address)).table["timerCongestNum"] == "1"
-    half_topic = "RMQ_SYS_TRANS_HALF_TOPIC"
-    assert await admin.topics.max_offset(broker.address, half_topic, 0) == 1
-    offsets = (await admin.offsets.all(broker.address)).of(half_topic, "CID_RMQ_SYS_TRANS")
-    assert offsets == {0: 0}
-    world.resolve(broker, half, commit=True)
-    world.advance(60)
-    assert (await admin.brokers.runtime_info(broker.address)).table["timerCongestNum"] == "0"
-    offsets = (await admin.offsets.all(broker.address)).of(half_topic, "CID_RMQ_SYS_TRANS")
-    assert offsets == {0: 1}
-    assert world.ledger.ids("payers") == {"t-1", "h-1"}
-    assert lost(world, payer, "orders") == set()
-
-
-async def test_who_heard_no_answer_sends_again() -> None:
-    world = new_world()
-    shop = producer(world, until=6.0)
-    shop.doubts = lambda id_: id_.endswith("-3")
-    consumer(world)
-    world.advance(60)
-    assert world.ledger.stored_twice() == 1
-    assert world.ledger.duplicates("payers") == 1
-
-
-async def test_a_consumer_that_is_killed_has_messages_again() -> None:
-    world = new_world()
-    producer(world, rate=8)
-    payer = consumer(world, commit_s=1000.0)
-    world.advance(30)
-    world.leave(payer, committing=False)
-    payer.online = True
-    world.advance(30)
-    assert world.ledger.duplicates("payers") > 50
-    assert lost(world, payer, "orders") == set()
-
-
-async def test_who_never_committed_begins_at_the_end_of_a_cold_queue() -> None:
-    for cold in (False, True):
-        world = new_world(cold=cold)
-        producer(world, until=5.0)
-        world.advance(10)
-        consumer(world)
-        world.advance(30)
-        assert bool(world.ledger.missing("payers", ["orders"])) is cold
-
-
 async def test_slaves_follow_their_master_and_some_refuse_writes() -> None:
-    world = new_world(MQVersion.V4_9_7)
+    world = two_clusters(MQVersion.V4_9_7)
     slave = world.broker(
         Broker(
             cluster="a",
@@ -410,7 +188,7 @@ async def test_slaves_follow_their_master_and_some_refuse_writes() -> None:
 
 
 async def test_a_broker_that_ends_is_in_no_route_and_comes_back() -> None:
-    world = new_world()
+    world = two_clusters()
     admin = Admin(world)
     broker = world.masters("a")[0]
     world.end(broker)
@@ -425,7 +203,7 @@ async def test_a_broker_that_ends_is_in_no_route_and_comes_back() -> None:
 
 
 async def test_a_name_server_that_restarts_knows_nothing_for_half_a_minute() -> None:
-    world = new_world()
+    world = two_clusters()
     world.restart(world.name_servers[NAMES[0]])
     assert (await Admin(world).name_servers.cluster_info(NAMES[0])).clusters == ()
     world.advance(31)
@@ -434,7 +212,7 @@ async def test_a_name_server_that_restarts_knows_nothing_for_half_a_minute() -> 
 
 async def test_a_broker_s_permission_is_in_its_routes() -> None:
     for version, perm in ((V4, 4), (V5, 0)):
-        world = new_world(version)
+        world = two_clusters(version)
         admin = Admin(world)
         await admin.topics.save("a-0:10911", msgspec.structs.replace(TOPIC, perm=2))
         await admin.brokers.update_settings("a-0:10911", {"brokerPermission": "4"})
@@ -453,7 +231,7 @@ async def test_faults_come_before_or_after_the_effect() -> None:
         (Fault.DIED, Died, True),
     )
     for fault, error, done in cases:
-        world = new_world()
+        world = two_clusters()
         world.faults = at(1, fault)
         admin = Admin(world)
         await admin.topics.all("b-0:10911")
@@ -468,7 +246,7 @@ async def test_faults_come_before_or_after_the_effect() -> None:
 
 
 async def test_silent_servers_and_old_versions_say_so() -> None:
-    world = new_world(V4)
+    world = two_clusters(V4)
     admin = Admin(world)
     world.brokers["a-0:10911"].silent = True
     with pytest.raises(NoAnswerError):
@@ -481,7 +259,7 @@ async def test_silent_servers_and_old_versions_say_so() -> None:
 
 async def test_an_export_is_equal_when_everything_was_put_back() -> None:
     for version in (V4, V5):
-        world = new_world(version)
+        world = two_clusters(version)
         admin = Admin(world)
         await admin.groups.save("a-0:10911", SubscriptionGroup("payers"))
         await admin.offsets.commit("a-0:10911", "payers", "orders", 0, offset=3)
