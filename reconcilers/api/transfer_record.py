@@ -129,5 +129,8 @@ class TransferProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     attempted_at: Annotated[
         str, Meta(description="When groups were deleted that may come back.")
     ] = ""
+    reclaimed_at: Annotated[
+        str, Meta(description="When a topic that came back was closed to everybody.")
+    ] = ""
     failures: Annotated[int, Meta(description="Refusals of the present step.")] = 0
     failure: Annotated[str, Meta(description="The last of them.")] = ""

@@ -12,6 +12,7 @@ from reconcilers.api.topic_transfer import Stage, TopicTransfer
 from reconcilers.api.transfer_record import TransferProgress
 from reconcilers.transfer import effects, groups_going
 from reconcilers.transfer.clock import seconds_since
+from reconcilers.transfer.coming_back import reclaim
 from reconcilers.transfer.draining import drain, only
 from reconcilers.transfer.effects import Effect
 from reconcilers.transfer.facts import Side, SideFacts
@@ -97,7 +98,7 @@ def _ensured(stand: Stand) -> Iterator[Effect]:
             permission=permission if stand.reached("OpenTarget") else effects.readable(permission),
             exactly=stand.stage == "CreateTopic",
         )
-    if stand.reached("CloseSource"):
+    if stand.reached("CloseSource") and not stand.reached("DeleteTopic"):
         yield from effects.close_topic("source", stand.source, stand.source.brokers)
     yield from _orders(stand)
 
@@ -129,7 +130,8 @@ def _ensured_back(stand: Stand) -> Iterator[Effect]:
     elif record.source_order and stand.facts.shared_servers:
         yield from effects.set_orders("target", stand.topic, stand.target, "")
     if stand.reached("CloseTarget"):
-        yield from effects.close_topic("target", stand.target, stand.made)
+        if not stand.reached("DeleteTarget"):
+            yield from effects.close_topic("target", stand.target, stand.made)
         if record.source_order and not stand.facts.shared_servers:
             yield from effects.set_orders("target", stand.topic, stand.target, record.target_order)
 
@@ -147,7 +149,7 @@ def _verified(stand: Stand) -> Outcome | None:
     if stand.reached("CreateTopic"):
         needed = READ if not stand.reached("OpenTarget") else stand.target_permission & 6
         found = stand.verified("target", dict.fromkeys(_recorded_target(stand), (needed, 0)))
-    if found is None and stand.reached("CloseSource"):
+    if found is None and stand.reached("CloseSource") and not stand.reached("DeleteTopic"):
         found = stand.verified("source", dict.fromkeys(stand.source.brokers, (0, WRITE)))
     return found
 
@@ -184,11 +186,10 @@ def _retire(stand: Stand, side: Side, facts: SideFacts) -> Outcome | None:
     A producer with an old route may: brokers make topics for producers. What it sent is consumed
     like everything before, and then it is deleted again.
     """
-    progress = stand.cr.status.progress
     if facts.holders():
-        if progress.attempted_at:
-            after = TransferProgress(since=rfc3339(stand.now), opened=progress.opened)
-            return Move(progress=after, words=f"the topic has come back on {facts.cluster}")
+        back = reclaim(stand, side, facts)
+        if back is not None:
+            return back
         found = drain(stand.cr, stand.record, facts, stand.now) if _used(stand, facts) else None
         deleted = effects.delete_topic(side, stand.cr, facts, facts.brokers)
         return found or stand.act(deleted, f"the topic is deleted on {facts.cluster}")

@@ -115,6 +115,11 @@ class TopicWorld(Servers):
             self.tell(server, found.told)
         return Response(found.code, found.remark, found.fields, found.body, int(server.version))
 
+    def answered(self, address: str, request: Request) -> Response:
+        """What a server answers, whoever asks: no fault comes in between."""
+        self.calls.append((address, request))
+        return self._answered(address, request)
+
     # What clients do: see `Road`.
 
     def route(self, name_servers: tuple[str, ...], topic: str) -> dict[str, Queues] | None:
