@@ -81,7 +81,7 @@ async def ask_transfer(
     """What both sides say, as far as the stage of the transfer needs it."""
     record = cr.status.record or TransferRecord()
 
-    def question(side: Side) -> Question:
+    def question(side: Side, groups: Collection[str]) -> Question:
         rows = record.source if side == "source" else record.target
         mine = _STAGES[side]
         going = cr.status.stage in mine.going
@@ -91,23 +91,26 @@ async def ask_transfer(
             asked_at=asked_at,
             cluster=cr.spec.source_cluster if side == "source" else cr.spec.target_cluster,
             topic=cr.spec.topic,
-            groups=[one.name for one in record.groups],
+            groups=groups,
             brokers=[row.broker for row in rows],
             route_topics=tuple(going_topics(cr, record.groups)) if going else (),
             hidden=cr.status.stage in mine.drained and asks_for_hidden(cr),
         )
 
-    begun = bool(cr.status.stage) and cr.status.stage != "Recorded"
-    async with asyncio.TaskGroup() as group:
-        source = group.create_task(ask_side(question("source")))
-        target = group.create_task(ask_side(question("target")))
-        # Names of clusters and brokers are topics; it matters before anything is begun alone.
-        own = None if begun else group.create_task(ask_system_topics(question("source")))
+    known = {one.name for one in record.groups}
+    source = await ask_side(question("source", known))
+    found = known.union(*(look.found for look in source.looks.values()))
+    if found > known:
+        # What one broker knows of, the others have to be asked for, too.
+        source = await ask_side(question("source", found))
+    target = await ask_side(question("target", found))
+    begun = cr.status.stage not in ("", "Recorded")
+    own = frozenset() if begun else await ask_system_topics(question("source", ()))
     return TransferFacts(
-        source=source.result(),
-        target=target.result(),
+        source=source,
+        target=target,
         shared_servers=servers.shared,
-        system_topics=frozenset() if own is None else own.result(),
+        system_topics=own,
         rival=rival,
     )
 

@@ -321,3 +321,34 @@ async def test_a_transfer_that_is_over_is_never_begun_again() -> None:
         await run.reconcile()
     assert len(world.calls) == calls
     assert of(run.get()).status.phase == "Succeeded"
+
+
+@versions
+async def test_groups_that_the_target_had_stay_as_they_are_in_the_end(version: MQVersion) -> None:
+    world = two_clusters(version)
+    consumer(world)
+    own = SubscriptionGroup("payers", retry_max_times=3)
+    for master in world.masters("b"):
+        master.groups["payers"] = own
+    before = export(world, "b")["brokers"]
+    run = await begun(world)
+    await run.run(until=waits_at("Drain"))
+    assert all(one.groups["payers"] == own for one in world.masters("b"))
+    run.apply(cancel=True)
+    assert of(await run.run()).status.phase == "RolledBack"
+    after = export(world, "b")["brokers"]
+    assert [one["groups"] for one in after.values()] == [one["groups"] for one in before.values()]
+
+
+async def test_a_group_that_one_broker_knows_is_recorded_as_it_is_on_all() -> None:
+    world = two_clusters()
+    first, second = world.masters("a")
+    for master in (first, second):
+        master.groups["auditors"] = SubscriptionGroup("auditors", retry_max_times=5)
+    first.offsets["orders@auditors"] = {0: 0}
+    run = await begun(world)
+    await run.run(until=waits_at("Recorded"))
+    record = of(run.get()).status.record
+    assert record is not None
+    (group,) = record.groups
+    assert [part.config["retryMaxTimes"] for part in group.source] == [5, 5]
