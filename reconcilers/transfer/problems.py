@@ -43,6 +43,10 @@ def problem(cr: TopicTransfer, facts: TransferFacts) -> Wait | None:
     if facts.rival:
         words = f"{facts.rival} moves the topic, and was there first; this one waits for its end"
         return Wait(words=words, again_after_s=_AGAIN_S, problem=ANOTHER_TRANSFER)
+    topic = cr.spec.topic
+    clusters = [name for side in (facts.source, facts.target) for name in _clusters(side)]
+    if is_system_topic(topic, clusters=clusters, listed=facts.system_topics):
+        return _no(SYSTEM_TOPIC, f"{topic} is a topic that the servers made for themselves")
     if facts.silences:
         return Wait(words=silence_words(facts.silences))
     return next(_problems(cr, facts), None)
@@ -88,9 +92,6 @@ def _same_addresses(facts: TransferFacts) -> bool:
 
 def _of_topic(cr: TopicTransfer, facts: TransferFacts) -> Iterator[Wait]:
     topic = cr.spec.topic
-    clusters = [name for side in (facts.source, facts.target) for name in _clusters(side)]
-    if is_system_topic(topic, clusters=clusters, listed=facts.system_topics):
-        yield _no(SYSTEM_TOPIC, f"{topic} is a topic that the servers made for themselves")
     holders = facts.source.holders()
     if not holders:
         words = f"no broker of {cr.spec.source_cluster} has a topic {topic}"
