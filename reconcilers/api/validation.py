@@ -18,6 +18,13 @@ from reconcilers.api.broker import NAME_SERVER_PATTERN, Broker, BrokerSpec, name
 from reconcilers.api.meta import MAX_STATEFUL_SET_NAME, NAME_PATTERN, ClaimTemplate, WorkloadSpec
 from reconcilers.api.name_service import NameService
 from reconcilers.api.quantity import quantity_bytes
+from reconcilers.api.topic_transfer import (
+    CLUSTER_PATTERN,
+    TOPIC_PATTERN,
+    TopicTransfer,
+    TopicTransferSpec,
+)
+from rocketmq.system_names import is_group_topic, is_system_topic
 
 Reason = Literal[
     "InvalidName",
@@ -26,6 +33,8 @@ Reason = Literal[
     "InvalidNameServers",
     "InvalidAddresses",
     "UnsupportedClusterMode",
+    "InvalidTopic",
+    "InvalidCluster",
 ]
 
 _MAX_PORT = 65535
@@ -38,8 +47,10 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
 
-def problems(cr: NameService | Broker) -> tuple[Problem, ...]:
+def problems(cr: NameService | Broker | TopicTransfer) -> tuple[Problem, ...]:
     """All that must be changed before the resource can be acted upon, in a fixed order."""
+    if isinstance(cr, TopicTransfer):
+        return tuple(_transfer_problems(cr.spec))
     return (*_name_problems(cr), *_workload_problems(cr.spec), *_broker_problems(cr))
 
 
@@ -159,21 +170,64 @@ def _broker_problems(cr: NameService | Broker) -> Iterator[Problem]:
 def _name_server_problems(spec: BrokerSpec) -> Iterator[Problem]:
     if spec.name_servers and spec.name_service_ref is not None:
         yield _name_servers("it excludes spec.nameServiceRef; leave one of the two")
-    entries = spec.name_servers.removesuffix(";").split(";") if spec.name_servers else []
+    yield from _address_list_problems(spec.name_servers, "nameServers")
+
+
+def _address_list_problems(text: str, field: str) -> Iterator[Problem]:
+    entries = text.removesuffix(";").split(";") if text else []
     for entry in entries:
         if not re.fullmatch(NAME_SERVER_PATTERN, entry, re.ASCII):
             yield _name_servers(
                 f"{entry!r} is not host:port; write e.g. 10.0.0.1:9876;10.0.0.2:9876 "
-                "(IPv6 in brackets)"
+                "(IPv6 in brackets)",
+                field,
             )
         elif not 1 <= int(entry.rpartition(":")[2]) <= _MAX_PORT:
-            yield _name_servers(f"{entry!r} needs a port between 1 and {_MAX_PORT}, e.g. 9876")
+            advice = f"{entry!r} needs a port between 1 and {_MAX_PORT}, e.g. 9876"
+            yield _name_servers(advice, field)
     for entry in _repeated(entry.lower() for entry in entries if entry):
-        yield _name_servers(f"{entry!r} is given more than once; leave one of them")
+        yield _name_servers(f"{entry!r} is given more than once; leave one of them", field)
 
 
-def _name_servers(advice: str) -> Problem:
-    return Problem("InvalidNameServers", f"spec.nameServers: {advice}")
+def _name_servers(advice: str, field: str = "nameServers") -> Problem:
+    return Problem("InvalidNameServers", f"spec.{field}: {advice}")
+
+
+def _transfer_problems(spec: TopicTransferSpec) -> Iterator[Problem]:
+    topic = spec.topic
+    if not re.fullmatch(TOPIC_PATTERN.strip("^$"), topic, re.ASCII):
+        yield Problem(
+            "InvalidTopic",
+            f"spec.topic {topic!r}: a topic's name has 1 to 127 letters, digits, '_', '-', '%' "
+            "and '|'; create another TopicTransfer",
+        )
+    if is_group_topic(topic) or is_system_topic(topic):
+        yield Problem(
+            "InvalidTopic",
+            f"spec.topic {topic!r}: retry, dead-letter and system topics belong to their groups "
+            "and servers; name a topic that users made",
+        )
+    for field, cluster in (("source", spec.source_cluster), ("target", spec.target_cluster)):
+        if not re.fullmatch(CLUSTER_PATTERN.strip("^$"), cluster):
+            yield Problem(
+                "InvalidCluster",
+                f"spec.{field}Cluster {cluster!r}: give the name of a RocketMQ cluster, as "
+                "`mqadmin clusterList` shows it",
+            )
+    elsewhere = bool(spec.target_name_servers) or spec.target_name_service_ref is not None
+    if spec.source_cluster == spec.target_cluster and not elsewhere:
+        yield Problem(
+            "InvalidCluster",
+            "spec.sourceCluster and spec.targetCluster must differ, unless they have different "
+            "name servers; create another TopicTransfer",
+        )
+    if spec.name_servers and spec.name_service_ref is not None:
+        yield _name_servers("it excludes spec.nameServiceRef; leave one of the two")
+    if spec.target_name_servers and spec.target_name_service_ref is not None:
+        advice = "it excludes spec.targetNameServiceRef; leave one of the two"
+        yield _name_servers(advice, "targetNameServers")
+    yield from _address_list_problems(spec.name_servers, "nameServers")
+    yield from _address_list_problems(spec.target_name_servers, "targetNameServers")
 
 
 def _address_problems(cr: Broker) -> Iterator[Problem]:

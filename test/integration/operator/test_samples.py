@@ -10,8 +10,10 @@ from fakes.clusters import (
     SAMPLES,
     apply_all,
     children,
+    condition,
     custom_resources,
     documents,
+    wait_condition,
     wait_ready,
 )
 from fakes.installation import OPERATOR
@@ -66,6 +68,8 @@ SAMPLE_CASES = [
     ),
     pytest.param(sample("rocketmq_cluster"), name_servers(1) | GROUP_0, set(), id="one file"),
 ]
+TRANSFERS = sample("topictransfer_cr", "topictransfer_full")
+"""They make nothing, and wait for clusters that are not there."""
 MANUAL_CASES = [
     pytest.param("newest_nameservice_cr newest_broker_cr", "HostPath", GROUP_0),
     pytest.param("newest_nameservice_cr newest_broker_cr", "StorageClass", GROUP_0),
@@ -76,6 +80,7 @@ MANUAL_CASES = [
 
 def test_every_sample_is_tried_here() -> None:
     tried = {str(item) for case in SAMPLE_CASES for item in case.values[0]}
+    tried |= {str(item) for item in TRANSFERS}
     for path in SAMPLES.glob("*.yaml"):
         assert {str(item) for item in documents(path)} <= tried, path.name
 
@@ -94,6 +99,14 @@ def test_a_sample_becomes_ready_under_the_names_of_the_manual(
     assert place.names("Pod") == pods
     assert place.names("PersistentVolumeClaim") == volumes
     _assert_untouched(place, resources, audit)
+
+
+def test_the_samples_of_transfers_are_accepted_and_wait_for_their_clusters(
+    place: Place, operator: OperatorProcess
+) -> None:
+    for kind, name in apply_all(place, TRANSFERS):
+        waiting = wait_condition(place, kind, name, ("False", "NameServiceNotFound"))
+        assert "NameService" in condition(waiting)["message"]
 
 
 @pytest.mark.parametrize(("files", "storage_mode", "brokers"), MANUAL_CASES)

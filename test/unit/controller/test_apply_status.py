@@ -73,3 +73,14 @@ async def test_a_status_that_is_refused_is_an_error(
     server.refuse = lambda *_: error
     with pytest.raises(type(error)):
         await apply_status(server, BROKER, metadata, SEEN, Status())
+
+
+async def test_a_status_can_be_tied_to_the_version_that_was_read(server: FakeKubeClient) -> None:
+    sent = []
+    server.refuse = lambda _verb, _ref, manifest: sent.append(manifest["metadata"])
+    metadata = placed(server)
+    version = metadata.resource_version
+    await apply_status(server, BROKER, metadata, SEEN, Status(), version=version)
+    await apply_status(server, BROKER, metadata, Status(), SEEN)
+    assert sent[0] == {"namespace": "mq", "name": "b", "resourceVersion": version}
+    assert "resourceVersion" not in sent[1]

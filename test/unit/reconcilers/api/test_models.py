@@ -164,6 +164,7 @@ def test_unknown_fields_are_ignored_so_an_older_operator_survives_a_newer_crd(
     kind: Definition,
 ) -> None:
     spec = {"size": 1, "storageMode": "EmptyDir", "brokerImage": "a", "nameServiceImage": "a"}
+    spec |= {"topic": "a", "sourceCluster": "a", "targetCluster": "b"}
     known = {"metadata": {"name": "a"}, "spec": spec}
     newer = {"metadata": {"name": "a", "managedFields": [{}]}, "spec": spec | {"later": [1]}}
     assert msgspec.convert(newer, kind.struct) == msgspec.convert(known, kind.struct)

@@ -15,6 +15,7 @@ from reconcilers.api.definition import Definition
 from reconcilers.api.kinds import DEFINITIONS
 from reconcilers.api.name_service import NameService
 from reconcilers.api.schema import Schema, object_schema
+from reconcilers.api.topic_transfer import TopicTransfer
 from reconcilers.api.validation import problems
 
 Judge = Callable[[Schema, object], list[str]]
@@ -32,9 +33,9 @@ def of_our_kinds(file: Path) -> Iterator[tuple[Definition, dict[str, Any]]]:
             yield KINDS[document["kind"]], document
 
 
-def decoded(kind: Definition, document: dict[str, Any]) -> NameService | Broker:
+def decoded(kind: Definition, document: dict[str, Any]) -> NameService | Broker | TopicTransfer:
     cr = msgspec.json.decode(msgspec.json.encode(document), type=kind.struct)
-    assert isinstance(cr, NameService | Broker)
+    assert isinstance(cr, NameService | Broker | TopicTransfer)
     return cr
 
 
