@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -15,7 +14,6 @@ from e2e.resources import with_little_memory as small
 from e2e.versions import OLD
 from e2e.waiting import wait_ready, within
 from fakes.load_journal import Ack
-from fakes.load_verdict import Verdict
 from fakes.pod_watch import Restarts
 from fakes.waiting import pause
 from fakes.witness import Place
@@ -48,13 +46,8 @@ def ready(place: Place) -> None:
     wait_ready(place, RESOURCES)
 
 
-def _told(capsys: pytest.CaptureFixture[str], verdict: Verdict) -> None:
-    with capsys.disabled():
-        sys.stdout.write(f"\n{verdict}\n")
-
-
 def test_a_cluster_that_nobody_touches_loses_nothing(
-    place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+    place: Place, ready: None, tell: Callable[[str], None]
 ) -> None:
     """Two loads at once, one by the library of 4.9, whose messages have an order."""
     anyhow = Setting(topic="anyhow", rate=RATE)
@@ -66,7 +59,7 @@ def test_a_cluster_that_nobody_touches_loses_nothing(
         pause(LOAD_S)
         verdicts = one.stop(), other.stop()
     for verdict in verdicts:
-        _told(capsys, verdict)
+        tell(str(verdict))
         assert verdict.lost == verdict.erased == verdict.lost_unconfirmed == frozenset()
         assert verdict.reordered == 0
         # A broker that waits for the processor answers "busy", and the library may send again.
@@ -77,7 +70,7 @@ def test_a_cluster_that_nobody_touches_loses_nothing(
 
 
 def test_a_broker_that_comes_back_without_its_disk_is_convicted(
-    cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+    cluster: RealCluster, place: Place, ready: None, tell: Callable[[str], None]
 ) -> None:
     setting = Setting(topic="wiped", rate=RATE)
     with (
@@ -90,7 +83,7 @@ def test_a_broker_that_comes_back_without_its_disk_is_convicted(
         within(RESUME_S, lambda: _acked(load, since=gone)[RATE])
         verdict = load.stop(within_s=DRAIN_S)
         before = set(_acked(load)) - set(_acked(load, since=gone))
-    _told(capsys, verdict)
+    tell(str(verdict))
     assert verdict.erased == before != set()
     assert verdict.failed == sum(verdict.errors.values()) > 0
     assert verdict.longest_send_gap_s > outage_s / 2
