@@ -144,9 +144,14 @@ class Load:
             {name: reader.read() for name, reader in self._others.items()},
         )
 
-    def pause_sending(self) -> None:
-        """End the producer before the readers; `stop` is still to be called."""
-        self._producer.end()
+    def groups(self) -> set[str]:
+        """The groups that read along, the live one among them."""
+        return {reader.group for reader in (self._consumer, *self._others.values())}
+
+    def sent_to(self, since: float) -> set[str]:
+        """The groups of brokers that acknowledged a message since then, in seconds."""
+        lines = self._producer.read()
+        return {one.broker for one in lines if isinstance(one, Ack) and one.at_ms > since * 1000}
 
     def stop(self, *, within_s: float = DRAIN_S) -> Verdict:
         """End the producer, let the readers get every acknowledged message, and judge.

@@ -90,6 +90,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Receptions beyond the first of a message: redelivered, or stored twice by a retry."""
     reordered: int
     """Messages received after a later one of their queue, or of their sender in that queue."""
+    out_of_turn: int
+    """Messages received after a later one of their sender, whatever the queue.
+
+    To be expected unless a sender keeps to one queue (an ordered load).
+    """
     longest_send_gap_s: float
     """The longest time, since the first, in which no send was answered."""
     longest_receive_gap_s: float
@@ -149,6 +154,7 @@ def verdict(journals: Journals) -> Verdict:
         acked_by_kind=Counter(ack.kind for ack in good.values() if ack.kind != PLAIN),
         duplicates=len(receipts) - len(received),
         reordered=_reordered(receipts, good),
+        out_of_turn=_out_of_turn(receipts, good),
         longest_send_gap_s=_longest_gap_s([*answered, ended]),
         longest_receive_gap_s=_longest_gap_s([receipt.at_ms for receipt in receipts]),
         duration_s=(ended - min(answered)) / 1000,
@@ -222,24 +228,38 @@ def _reordered(receipts: Iterable[Receipt], acks: Mapping[int, Ack]) -> int:
 
     Other copies are left out: an attempt that timed out is stored when it likes.
     """
-    seen: set[int] = set()
     offsets: dict[tuple[str, int], int] = {}
     sequences: dict[tuple[str, int, int], int] = {}
     late = 0
-    for receipt in receipts:
-        ack = acks.get(receipt.sequence)
+    for receipt in _first_receptions(receipts, acks):
         queue = (receipt.broker, receipt.queue)
-        if ack is None or ack.kind != PLAIN or receipt.sequence in seen:
-            continue
-        if _place(ack) != (*queue, receipt.offset):
-            continue
-        seen.add(receipt.sequence)
         shard = (*queue, receipt.shard)
         if receipt.offset < offsets.get(queue, -1) or receipt.sequence < sequences.get(shard, -1):
             late += 1
         offsets[queue] = max(receipt.offset, offsets.get(queue, -1))
         sequences[shard] = max(receipt.sequence, sequences.get(shard, -1))
     return late
+
+
+def _out_of_turn(receipts: Iterable[Receipt], acks: Mapping[int, Ack]) -> int:
+    newest: dict[int, int] = {}
+    late = 0
+    for receipt in _first_receptions(receipts, acks):
+        late += receipt.sequence < newest.get(receipt.shard, -1)
+        newest[receipt.shard] = max(receipt.sequence, newest.get(receipt.shard, -1))
+    return late
+
+
+def _first_receptions(receipts: Iterable[Receipt], acks: Mapping[int, Ack]) -> Iterator[Receipt]:
+    """Of plain messages, each at the place that was acknowledged."""
+    seen: set[int] = set()
+    for receipt in receipts:
+        ack = acks.get(receipt.sequence)
+        if ack is None or ack.kind != PLAIN or receipt.sequence in seen:
+            continue
+        if _place(ack) == (receipt.broker, receipt.queue, receipt.offset):
+            seen.add(receipt.sequence)
+            yield receipt
 
 
 def _place(ack: Ack) -> tuple[str, int, int]:

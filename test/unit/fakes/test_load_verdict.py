@@ -115,6 +115,21 @@ def test_order_is_judged_inside_a_queue_and_by_first_receptions(
     assert judged(acks, [got(one) for one in receipts]).reordered == reordered
 
 
+@pytest.mark.parametrize(
+    ("receipts", "out_of_turn"),
+    [
+        ([ONE, TWO, THREE, ack(4, queue=1, offset=0)], 0),
+        ([ack(4, queue=1, offset=0), ONE, TWO, THREE], 3),
+        ([ONE, ack(4, queue=1, offset=0), TWO, TWO], 1),
+    ],
+)
+def test_a_senders_messages_are_in_turn_whatever_queue_they_were_in(
+    receipts: list[Ack], out_of_turn: int
+) -> None:
+    acks = [*ALL, ack(4, queue=1, offset=0)]
+    assert judged(acks, [got(one) for one in receipts]).out_of_turn == out_of_turn
+
+
 def test_the_longest_gap_of_sending_reaches_from_the_first_answer_to_the_end() -> None:
     acks = [ack(1, 5_000), ack(2, 6_500, "FLUSH_SLAVE_TIMEOUT"), ack(3, 7_000)]
     receipts = [got(one) for one in acks]
