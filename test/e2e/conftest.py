@@ -31,6 +31,10 @@ TEST_S = 900.0
 
 LONGEST = (
     "test_rolls",
+    "test_topic_transfer",
+    "test_scale_in",
+    "test_acts",
+    "test_scale_out",
     "test_scaling",
     "test_empty_master",
     "test_storage",
@@ -70,13 +74,16 @@ class _Figures:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place_in_run)
     for item in items:
-        item.add_marker(pytest.mark.timeout(TEST_S, func_only=True))
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_S, func_only=True))
 
 
-def _place_in_run(item: pytest.Item) -> tuple[bool, int, str, int]:
+def _place_in_run(item: pytest.Item) -> tuple[bool, int, str, str, int]:
+    """A file that is run for several versions is run for one after the other."""
     name = item.path.stem
     rank = LONGEST.index(name) if name in LONGEST else len(LONGEST)
-    return name == LAST, rank, str(item.path), item.location[1] or 0
+    version = item.callspec.id if hasattr(item, "callspec") else ""
+    return name == LAST, rank, str(item.path), version, item.location[1] or 0
 
 
 @pytest.hookimpl(wrapper=True)

@@ -25,7 +25,6 @@ from fakes.waiting import pause
 from fakes.witness import Place
 
 LIMIT_S = 900
-"""Clients end by themselves after this time, and the verdict is then refused."""
 DRAIN_S = 120.0
 _START_S = 120.0
 _END_S = 75.0
@@ -65,6 +64,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """One message in so many is a transaction: committed, left undecided, or rolled back."""
     poll_s: int = 0
     """How often clients look for routes; 0: as the library does, every 30 s."""
+    limit_s: int = LIMIT_S
+    """Clients end by themselves after this time, and the verdict is then refused."""
     audited: bool = True
     """Whether a fresh group reads everything at the end."""
     version: str = NEW
@@ -195,7 +196,7 @@ class Load:
             "namesrv": self._name_servers,
             "topic": self._setting.topic,
             "run": self._run,
-            "seconds": LIMIT_S,
+            "seconds": self._setting.limit_s,
             "ordered": str(self._setting.ordered).lower(),
             "poll": self._setting.poll_s,
         }

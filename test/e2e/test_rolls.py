@@ -12,6 +12,7 @@ import pytest
 
 from e2e.cluster import RealCluster
 from e2e.deployed_operator import Operator
+from e2e.faults import signal_servers
 from e2e.load import Setting, start_load
 from e2e.resources import BROKER, NAME_SERVICE, apply, changed, name_servers, sample
 from e2e.versions import NEW, OLD, image
@@ -206,13 +207,13 @@ def test_name_servers_and_brokers_that_hang_keep_a_roll_waiting(
     servers = ("name-service-0", "name-service-1")
     with Restarts(cluster.kubeconfig, place.name) as restarts:
         with start_load(place, name_servers(place), Setting(topic="hung")) as load:
-            _signal(place, "STOP", *servers)
+            signal_servers(place, "STOP", *servers)
             _edit(place, BROKER, config={"defaultTopicQueueNums": "7"}, routeRefreshSeconds=10)
             _waits(place, restarts, "does not answer")
-            _signal(place, "STOP", hung)
-            _signal(place, "CONT", *servers)
+            signal_servers(place, "STOP", hung)
+            signal_servers(place, "CONT", *servers)
             _waits(place, restarts, hung)
-            _signal(place, "CONT", hung)
+            signal_servers(place, "CONT", hung)
             _settled(place)
             verdict = load.stop()
         tell(f"name servers and a replica that hang: {verdict}")
@@ -239,13 +240,3 @@ def _waits(place: Place, restarts: Restarts, words: str) -> None:
 
     within(60.0, waits)
     holds(partial(_assert_untouched, restarts), for_s=QUIET_S)
-
-
-def _signal(place: Place, name: str, *pods: str) -> None:
-    """Send a signal to the JVM in each of these pods."""
-    script = (
-        "for one in /proc/[0-9]*; do"
-        f' [ "$(cat $one/comm)" != java ] || kill -{name} "${{one#/proc/}}"; done'
-    )
-    for pod in pods:
-        place.kubectl("exec", pod, "--", "bash", "-c", script)
