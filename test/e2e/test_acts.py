@@ -26,8 +26,8 @@ from fakes.acts import Act, Colour, State, acts
 from fakes.waiting import pause
 from fakes.witness import Object, Place
 
-SEED = int(os.environ.get("ROCKETMQ_SEED", "6"))
-COUNT = int(os.environ.get("ROCKETMQ_ACTS", "4"))
+SEED = int(os.environ.get("ROCKETMQ_SEED", "1966"))
+COUNT = int(os.environ.get("ROCKETMQ_ACTS", "5"))
 FIRST = int(os.environ.get("ROCKETMQ_FIRST_ACT", "0"))
 LIMIT_S = float(os.environ.get("ROCKETMQ_ACTS_S", "7200"))
 
