@@ -88,7 +88,7 @@ def _wait_blocked(place: Place, reader: Reader) -> None:
         rows = _leaving(place)
         assert rows.keys() == LEAVING, rows
         for row in rows.values():
-            waiting = {one["group"]: one["online"] for one in row["waiting"]}
+            waiting = {one.get("group"): one.get("online", False) for one in row["topics"]}
             assert waiting == {reader.group: False}, row
 
     within(LEFT_S, blocked)
