@@ -29,6 +29,7 @@ final class LoadProducer {
     private final int threads;
     private final boolean ordered;
     private final LoadKind.Mixture mixture;
+    private final LoadTransactions transactions;
     private final Journal journal;
     private final Ending ending = new Ending();
     private final DefaultMQProducer producer;
@@ -42,6 +43,7 @@ final class LoadProducer {
         threads = options.number("--threads", 4);
         ordered = Boolean.parseBoolean(options.text("--ordered", "false"));
         mixture = new LoadKind.Mixture(options);
+        transactions = new LoadTransactions(mixture);
         journal = new Journal(options.text("--journal"));
         producer = producer();
         producer.setNamesrvAddr(options.text("--namesrv"));
@@ -55,7 +57,7 @@ final class LoadProducer {
             return new DefaultMQProducer(group);
         }
         TransactionMQProducer made = new TransactionMQProducer(group);
-        made.setTransactionListener(new LoadTransactions(mixture));
+        made.setTransactionListener(transactions);
         return made;
     }
 
@@ -88,6 +90,9 @@ final class LoadProducer {
         stopped.countDown();
         for (Thread sender : senders) {
             sender.join();
+        }
+        if (mixture.transactions > 0) {
+            transactions.awaitAsked();
         }
         return told;
     }
