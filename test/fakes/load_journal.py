@@ -59,6 +59,10 @@ class Failure(_Line, frozen=True, tag="fail", array_like=True):
     text: str
 
 
+class Stopped(_Line, frozen=True, tag="stopped", array_like=True):
+    """The producer sends nothing more; it may still be asked about its transactions."""
+
+
 class Receipt(_Line, frozen=True, tag="got", array_like=True):
     """A message that the library handed to the consumer."""
 
@@ -84,7 +88,7 @@ class End(_Line, frozen=True, tag="end", array_like=True):
     """How many lines are before it."""
 
 
-Line = Begin | Ack | Undone | Failure | Receipt | Corrupt | End
+Line = Begin | Ack | Undone | Failure | Stopped | Receipt | Corrupt | End
 
 _DECODER = msgspec.json.Decoder(Line)
 

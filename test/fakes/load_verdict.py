@@ -22,6 +22,7 @@ from fakes.load_journal import (
     Failure,
     Line,
     Receipt,
+    Stopped,
     Undone,
 )
 
@@ -100,7 +101,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     longest_receive_gap_s: float
     """The longest time between two receptions."""
     duration_s: float
-    """From the first answered send to the producer's end."""
+    """From the first answered send until the producer stopped."""
     acked_by_broker: Mapping[str, int]
     """SEND_OK by broker name: groups that are not in it were not under load."""
 
@@ -137,7 +138,7 @@ def verdict(journals: Journals) -> Verdict:
     undone = {line.sequence for line in journals.produced if isinstance(line, Undone)}
     everywhere = [one for journal in journals.readers().values() for one in _receipts(journal)]
     answered = [ack.at_ms for ack in acks]
-    ended = journals.produced[-1].at_ms
+    ended = _stopped_ms(journals.produced)
     return Verdict(
         sent=len(acks) + len(failures) + len(undone),
         acked=len(good),
@@ -196,6 +197,11 @@ def _check_whole(name: str, journal: Sequence[Line]) -> None:
     for line in journal:
         if isinstance(line, Corrupt):
             raise EvidenceError(f"{name}: a message is not what was sent: {line.text}")
+
+
+def _stopped_ms(produced: Sequence[Line]) -> int:
+    stops = (line.at_ms for line in produced if isinstance(line, Stopped))
+    return next(stops, produced[-1].at_ms)
 
 
 def _stored(journals: Journals, good: Mapping[int, Ack]) -> set[int]:

@@ -16,7 +16,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * Sends numbered messages at a steady rate until it is told to end; the library's own timeout and
  * retries apply. Lines: "begin"; "ack" with number, shard, SendStatus, id, broker, queue, offset,
  * kind, when it is due in milliseconds since the epoch; "undone" with number and shard for a
- * transaction that was rolled back; "fail" with number, shard, kind of error, its text; "end".
+ * transaction that was rolled back; "fail" with number, shard, kind of error, its text; "stopped"
+ * when no more is sent; "end".
  *
  * <p>A thread that a send holds up does not make up for it later: a gap is to be seen as one. With
  * --ordered the messages of a thread share a queue, as long as the route does not change, and the
@@ -91,6 +92,7 @@ final class LoadProducer {
         for (Thread sender : senders) {
             sender.join();
         }
+        journal.write("stopped");
         if (mixture.transactions > 0) {
             transactions.awaitAsked();
         }

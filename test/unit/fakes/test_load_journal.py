@@ -11,6 +11,7 @@ from fakes.load_journal import (
     Failure,
     Line,
     Receipt,
+    Stopped,
     Undone,
     is_ended,
     joined,
@@ -30,6 +31,7 @@ LINES: dict[bytes, Line] = {
     b'["fail",18,953,1,"MQBrokerException 16","CODE: 16  DESC: no permission"]': Failure(
         18, 953, 1, "MQBrokerException 16", "CODE: 16  DESC: no permission"
     ),
+    b'["stopped",19]': Stopped(19),
     b'["got",19,952,0,"broker-0",2,238]': Receipt(19, 952, 0, "broker-0", 2, 238),
     b'["bad",20,"a \\"word\\" \\u00e9"]': Corrupt(20, 'a "word" é'),
     b'["end",21,true,5]': End(21, told=True, lines=5),

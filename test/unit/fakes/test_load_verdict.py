@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes.load_journal import SEND_OK, Ack, Begin, Corrupt, End, Failure, Line, Receipt, Undone
+from fakes.load_journal import (
+    SEND_OK,
+    Ack,
+    Begin,
+    Corrupt,
+    End,
+    Failure,
+    Line,
+    Receipt,
+    Stopped,
+    Undone,
+)
 from fakes.load_verdict import EARLY_MS, EvidenceError, Journals, Verdict, awaited, verdict
 
 
@@ -137,6 +148,9 @@ def test_the_longest_gap_of_sending_reaches_from_the_first_answer_to_the_end() -
     # A producer that fails until it is stopped.
     late = judged([*acks, failed(4)], receipts, at_ms=20_000)
     assert (late.longest_send_gap_s, late.duration_s) == (13.0, 15.0)
+    # One that waits to be asked about its transactions sends nothing any more.
+    waited = judged([*acks, Stopped(7_200)], receipts, at_ms=40_000)
+    assert (waited.longest_send_gap_s, waited.duration_s) == (1.5, 2.2)
 
 
 def test_the_longest_gap_of_receiving_is_between_two_receptions() -> None:
