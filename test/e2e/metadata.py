@@ -6,7 +6,7 @@ Offsets are read from the broker's own file: it writes them every five seconds.
 from __future__ import annotations
 
 import json
-import shlex
+import secrets
 
 import msgspec
 
@@ -21,7 +21,6 @@ _MQADMIN = (
     'org.apache.rocketmq.tools.command.MQAdminStartup "$@"'
 )
 """The stock script starts the same class with a heap of a gigabyte."""
-_NEVER_EQUAL = ("dataVersion", "lastModified")
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -51,9 +50,14 @@ def exported(place: Place, pod: str, broker: str, *, retry: bool = False) -> Met
 
 
 def _export(place: Place, pod: str, broker: str, name: str, what: tuple[str, ...]) -> Object:
-    folder = f"/tmp/exported-{broker.partition(':')[0]}"
-    mqadmin(place, pod, "exportMetadata", "-b", broker, "-f", folder, *what)
-    text = place.kubectl("exec", pod, "--", "sh", "-c", f"cat {shlex.quote(folder)}/{name}.json")
+    # A folder of its own: mqadmin says nothing by its exit code, and leaves old files behind.
+    folder = f"/tmp/exported-{secrets.token_hex(4)}"
+    said = mqadmin(place, pod, "exportMetadata", "-b", broker, "-f", folder, *what)
+    try:
+        text = place.kubectl("exec", pod, "--", "cat", f"{folder}/{name}.json")
+    except AssertionError as error:
+        error.add_note(said)
+        raise
     read: Object = json.loads(text)
     return read
 
