@@ -23,13 +23,16 @@ from controller.errors import (
 from controller.objects import Manifest, ObjectRef, Resource, Snapshot
 from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from reconcilers.desired import names
+from reconcilers.metadata import copy_metadata
 from reconcilers.steps.decision import (
     GONE,
+    CopyMetadata,
     Done,
     GrowClaim,
     LabelClaim,
     MoveWrites,
     NoteWrites,
+    Open,
     PushSettings,
     RemoveReplica,
     Restart,
@@ -104,6 +107,8 @@ async def _act(api: _Api, admin: Admin, step: Step) -> None:
             await api.annotate(pod, uid, None)
         case Restart(pod, uid, _, evict):
             await api.stop(pod, uid, evict=evict)
+        case CopyMetadata() | Open():
+            await _open(admin, step)
         case RemoveReplica(stateful_set, uid, _):
             await api.delete(STATEFUL_SET, stateful_set, uid)
 
@@ -150,6 +155,14 @@ def _claim_patch(step: GrowClaim | LabelClaim) -> Manifest:
     if isinstance(step, LabelClaim):
         return {"metadata": {"labels": dict(step.labels)}}
     return {"spec": {"resources": {"requests": {"storage": step.size}}}}
+
+
+async def _open(admin: Admin, step: CopyMetadata | Open) -> None:
+    """A step towards clients that may use a closed master."""
+    if isinstance(step, CopyMetadata):
+        await copy_metadata(admin, step)
+    else:
+        await _push(admin, step.address, {PERMISSION: step.permission})
 
 
 async def _push(admin: Admin, address: str, changes: Mapping[str, str]) -> None:

@@ -43,7 +43,10 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
         """See base."""
         sets, pods = await read_workload(self._tools.client, cr, names.BROKER_COMPONENT)
         answers = still_true(facts.answers, facts.pods, pods)
-        return msgspec.structs.replace(facts, sets=sets, pods=pods, answers=answers)
+        metadata = still_true(facts.metadata, facts.pods, pods)
+        return msgspec.structs.replace(
+            facts, sets=sets, pods=pods, answers=answers, metadata=metadata
+        )
 
     def decide(self, cr: Broker, facts: BrokerFacts) -> Decision:
         """See base."""

@@ -51,7 +51,7 @@ class _Clusters(Collector):
         )
         brokers = GaugeMetricFamily(
             "rocketmq_operator_brokers",
-            "Brokers of the cluster: wanted, ready, running with what the spec says now.",
+            "Brokers of the cluster: wanted, ready, running with what the spec says now, closed.",
             labels=(*_WHICH, "state"),
         )
         name_servers = GaugeMetricFamily(
@@ -98,3 +98,4 @@ def _counts(broker: Broker) -> Iterator[tuple[str, int]]:
     yield "wanted", broker.status.brokers_total
     yield "ready", broker.status.brokers_ready
     yield "up_to_date", broker.status.brokers_up_to_date
+    yield "closed", len(broker.status.scale_out)

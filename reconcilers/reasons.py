@@ -16,6 +16,7 @@ HEALTHY = "Healthy"
 PODS_NOT_READY = "PodsNotReady"
 CREATING_PODS = "CreatingPods"
 STARTING_PODS = "StartingPods"
+OPENING_GROUPS = "OpeningGroups"
 REMOVING_PODS = "RemovingPods"
 GROWING_VOLUMES = "GrowingVolumes"
 
@@ -31,6 +32,8 @@ CONTAINER_NOT_CREATED = "ContainerNotCreated"
 EMPTY_MASTER = "EmptyMaster"
 VOLUME_LOST = "VolumeLost"
 VOLUME_NOT_GROWN = "VolumeNotGrown"
+
+GROUP_CLOSED = "GroupClosed"
 
 SCALE_IN_HELD = "ScaleInHeld"
 
@@ -50,6 +53,8 @@ WRITES_MOVED = "WritesMoved"
 WRITES_RESTORED = "WritesRestored"
 SETTINGS_PUSHED = "SettingsPushed"
 REPLICA_REMOVED = "ReplicaRemoved"
+COPYING_METADATA = "CopyingMetadata"
+GROUP_OPENED = "GroupOpened"
 VOLUME_GROWN = "VolumeGrown"
 STEP_FAILED = "StepFailed"
 

@@ -95,8 +95,8 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
     scale_pod_name: Annotated[
         str,
         Meta(
-            description="Pod whose topics and groups a new group will start with; without effect "
-            "until scaling out copies them."
+            description="Master's pod whose topics and consumer groups a new group gets before "
+            "clients may use it. Empty: a master that serves."
         ),
     ] = ""
     volumes: Annotated[
@@ -146,6 +146,18 @@ class BrokerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     waiting_for: Annotated[str, Meta(description="What the next step of it waits for.")] = ""
 
 
+class ScaleOutRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A new group that clients may not use yet."""
+
+    group: Annotated[str, Meta(description="brokerName.")]
+    source: Annotated[str, Meta(description="Pod whose topics and groups it gets.")] = ""
+    topics: Annotated[int, Meta(description="Topics of the source.")] = 0
+    topics_missing: Annotated[int, Meta(description="Those that are missing or differ.")] = 0
+    groups: Annotated[int, Meta(description="Consumer groups of the source.")] = 0
+    groups_missing: Annotated[int, Meta(description="Those that are missing or differ.")] = 0
+    message: Annotated[str, Meta(description="What is done, or what is waited for.")] = ""
+
+
 class BrokerStatus(Status, frozen=True, kw_only=True):
     """What was seen."""
 
@@ -166,6 +178,13 @@ class BrokerStatus(Status, frozen=True, kw_only=True):
         int, Meta(description="Brokers that use exactly the name servers that they should.")
     ] = 0
     step: Annotated[str, Meta(description="What is done now, or what is waited for.")] = ""
+    scale_out: Annotated[
+        tuple[ScaleOutRow, ...],
+        Meta(
+            description="Groups that get topics and consumer groups before clients use them; at "
+            "most 20."
+        ),
+    ] = ()
     nodes: Annotated[tuple[str, ...], Meta(description="Pods.")] = ()
     brokers: Annotated[tuple[BrokerRow, ...], Meta(description="One row a broker.")] = ()
 

@@ -33,6 +33,7 @@ SERVER_SCRIPT = _script("server.sh")
 REMOTING_SCRIPT = _script("remoting.sh")
 PROBE_SCRIPT = _script("probe.sh")
 GUARD_SCRIPT = _script("store-guard.sh")
+CLOSED_SCRIPT = _script("closed.sh")
 DIRECTORIES_SCRIPT = _script("directories.sh")
 START_NAME_SERVER_SCRIPT = _script("start-name-server.sh")
 START_BROKER_SCRIPT = _script("start-broker.sh")
@@ -52,6 +53,7 @@ def name_server_files(cr: NameService) -> dict[str, str]:
         "server.sh": SERVER_SCRIPT,
         "start-name-server.sh": START_NAME_SERVER_SCRIPT,
         "remoting.sh": REMOTING_SCRIPT,
+        "closed.sh": CLOSED_SCRIPT,
         "probe.sh": PROBE_SCRIPT,
         "directories.sh": DIRECTORIES_SCRIPT,
     }
@@ -73,6 +75,7 @@ def broker_files(cr: Broker, name_servers: str) -> dict[str, str]:
         "remoting.sh": REMOTING_SCRIPT,
         "probe.sh": PROBE_SCRIPT,
         "store-guard.sh": GUARD_SCRIPT,
+        "closed.sh": CLOSED_SCRIPT,
         "directories.sh": DIRECTORIES_SCRIPT,
     }
 

@@ -14,9 +14,11 @@ import msgspec
 from controller.conditions import Condition
 from reconcilers import reasons
 from reconcilers.steps.decision import (
+    CopyMetadata,
     Done,
     GrowClaim,
     MoveWrites,
+    Open,
     PushSettings,
     RemoveReplica,
     Restart,
@@ -84,6 +86,8 @@ _STEPS: dict[type, str] = {
     RestoreWrites: reasons.WRITES_RESTORED,
     PushSettings: reasons.SETTINGS_PUSHED,
     RemoveReplica: reasons.REPLICA_REMOVED,
+    CopyMetadata: reasons.COPYING_METADATA,
+    Open: reasons.GROUP_OPENED,
     GrowClaim: reasons.VOLUME_GROWN,
 }
 
@@ -105,6 +109,10 @@ def _of_step(step: object, message: str) -> str:
         case PushSettings(pod, _, changes):
             told = ", ".join(f"{key}={value}" for key, value in sorted(changes.items()))
             return f"told {pod}: {told}"
+        case CopyMetadata(pod=pod, source=source):
+            return f"{pod} gets the topics and groups of {source}"
+        case Open(pod=pod, why=why):
+            return f"{pod} is open to clients: {why}"
         case GrowClaim(_, claim, _, size):
             return f"{claim} asks for {size}"
         case _:

@@ -30,9 +30,16 @@ from reconcilers.steps.obstacles import (
     unconnected,
     unknown_template,
 )
+from reconcilers.steps.scale_out import openings, with_openings
 from reconcilers.steps.settings import ROLE, pushes
 from reconcilers.steps.storage import claim_steps
-from reconcilers.steps.writes import Elsewhere, quieting, restoring, writes_elsewhere
+from reconcilers.steps.writes import (
+    Elsewhere,
+    is_closed,
+    quieting,
+    restoring,
+    writes_elsewhere,
+)
 
 IDLE_S = 60.0
 """How often brokers are asked when nothing is on its way."""
@@ -90,7 +97,7 @@ def decide(cr: Broker, facts: BrokerFacts, now: datetime) -> Decision:
         turns = (_Turn(message=f"waits: {unknown}"),)
     labels = names.labels(names.BROKER_COMPONENT, cr.metadata.name)
     told = (*pushes(cr, facts, states), *claim_steps(cr.spec, labels, facts.claims))
-    return _decision(seen, turns, told)
+    return with_openings(_decision(seen, turns, told), tuple(openings(cr, facts, states)))
 
 
 def is_paused(cr: Broker) -> bool:
@@ -328,6 +335,8 @@ def _needs_quiet(state: MemberState, group: Sequence[MemberState]) -> bool:
 
     They notice a master; and the only replica of a SYNC master, which then takes no message.
     """
+    if is_closed(group[0]):
+        return False  # it has none
     if state.member.is_master:
         return True
     answer = group[0].answer

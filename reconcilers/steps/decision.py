@@ -8,6 +8,9 @@ from typing import Literal
 
 import msgspec
 
+from rocketmq.messages.groups import SubscriptionGroup
+from rocketmq.messages.topics import TopicConfig
+
 
 class WritesMoved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Note on a master's pod that producers were sent to other groups; it ends with the pod.
@@ -78,6 +81,32 @@ class RemoveReplica(msgspec.Struct, frozen=True):
     pod: str
 
 
+class CopyMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """Give a closed master topics and groups of another one, as many as a while allows.
+
+    Each with the record that it replaces; None: it is not there.
+    """
+
+    pod: str
+    uid: str
+    address: str
+    source: str
+    """The pod that has them."""
+    topics: tuple[tuple[TopicConfig, TopicConfig | None], ...]
+    groups: tuple[tuple[SubscriptionGroup, SubscriptionGroup | None], ...]
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """Let clients use a master that was closed since its start."""
+
+    pod: str
+    uid: str
+    address: str
+    permission: str
+    why: str
+    """What it has."""
+
+
 class GrowClaim(msgspec.Struct, frozen=True):
     """Have a claim ask for a larger volume."""
 
@@ -104,17 +133,38 @@ Step = (
     | RestoreWrites
     | Restart
     | RemoveReplica
+    | CopyMetadata
+    | Open
     | GrowClaim
     | LabelClaim
 )
 
-DISRUPTIVE = (MoveWrites, NoteWrites, RestoreWrites, Restart, RemoveReplica)
+DISRUPTIVE = (MoveWrites, NoteWrites, RestoreWrites, Restart, RemoveReplica, CopyMetadata, Open)
 """Steps that are decided once more on what the API server says now, before they are done.
 
 All that concern notes are among them: an old note put over a newer one would end its wait early.
+And those for closed masters: a pod that has come since, at the same address, may have no topics.
 """
 
 Phase = Literal["current", "rolling", "waiting", "held", "paused"]
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed master on its way to serve."""
+
+    pod: str
+    group: str
+    message: str
+    """What is done with it, or what it waits for."""
+    source: str = ""
+    """The pod whose topics and groups it gets; empty: nobody's, or nobody is known."""
+    topics: int = 0
+    groups: int = 0
+    topics_missing: int = 0
+    groups_missing: int = 0
+    """How many the source has, and how many of them are missing or differ here."""
+    held: bool = False
+    """Somebody has to act."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +182,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is known of every pod if it is outdated."""
     waiting: Mapping[str, str] = {}
     """For each pod that waits for something: for what."""
+    opening: tuple[Opening, ...] = ()
+    """The masters that are closed."""
     lags: Mapping[str, int] = {}
     """Bytes by which a replica is behind its master."""
     again_after_s: float | None = None

@@ -16,6 +16,7 @@ from reconcilers.api.kube import (
     ContainerStatus,
     Pod,
     PodCondition,
+    PodSpec,
     PodStatus,
     StatefulSet,
     StatefulSetSpec,
@@ -189,6 +190,7 @@ def a_pod(name: str, one: Seen) -> Pod:
             annotations=annotations,
             deletion_timestamp="2026-01-01T12:00:00Z" if one.state == "terminating" else None,
         ),
+        spec=PodSpec(node_name="" if one.state == "unscheduled" else "node"),
         status=PodStatus(
             phase="Running",
             pod_ip=f"ip-of-{name}",

@@ -25,6 +25,8 @@ from fakes.rocketmq_world_pods import Pods, Trap
 from fakes.rocketmq_world_settings import Definition, image_version
 from fakes.witness import Witness
 from rocketmq.codes import MQVersion
+from rocketmq.messages.groups import SubscriptionGroup
+from rocketmq.messages.topics import TopicConfig
 
 S = TypeVar("S", Broker, NameServer)
 
@@ -41,6 +43,12 @@ class BrokerView(msgspec.Struct, frozen=True, kw_only=True):
     log_end: int
     connected: bool
     """A replica has its master."""
+    closed: bool
+    """A master lets no client in since its start."""
+    topics: dict[str, TopicConfig]
+    groups: dict[str, SubscriptionGroup]
+    metadata_writes: int
+    """Topics and groups that were written to it."""
     broken: bool
     """A replica has what its master never had: it takes nothing from it any more."""
 
@@ -113,6 +121,10 @@ class World:
                 ),
                 log_end=broker.log.end,
                 connected=broker.connected,
+                closed=broker.tables.closed,
+                topics=dict(broker.tables.topics),
+                groups=dict(broker.tables.groups),
+                metadata_writes=broker.tables.writes,
                 broken=broker.broken,
             )
 
@@ -157,6 +169,18 @@ class World:
         """What the broker has stored is gone at its next start, with its volume."""
         with self._pods.lock:
             self._pods.model.forget(self._pods.storages[pod])
+
+    def add_topics(self, pod: str, *topics: TopicConfig) -> None:
+        """The broker has these topics."""
+        with self._pods.lock:
+            tables = self._server(pod, Broker).tables
+            tables.topics |= {topic.topic_name: topic for topic in topics}
+
+    def add_groups(self, pod: str, *groups: SubscriptionGroup) -> None:
+        """The broker has these groups of consumers."""
+        with self._pods.lock:
+            tables = self._server(pod, Broker).tables
+            tables.groups |= {group.group_name: group for group in groups}
 
     def produce(self, group: str, size_bytes: int) -> bool:
         """Send to a group's master at once, whatever the routes say; whether it was taken."""

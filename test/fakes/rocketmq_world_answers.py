@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from fakes.rocketmq_world_model import Broker, Entry, Model, NameServer, Server
+from fakes.rocketmq_world_tables import answer as tables_answer
 from rocketmq import properties
 from rocketmq.codes import MQVersion, RequestCode, ResponseCode
 from rocketmq.frames import Frame
@@ -88,7 +89,9 @@ def _of_broker(model: Model, broker: Broker, request: Frame, now: float) -> _Ans
         case RequestCode.GET_BROKER_HA_STATUS if _five(broker):
             return _ok(json.dumps(_ha_status(model, broker)).encode())
         case code:
-            return _unknown(code)
+            names = (broker.name, broker.settings["brokerClusterName"])
+            found = tables_answer(broker.tables, names, _version(broker), request)
+            return found or _unknown(code)
 
 
 def _route(server: NameServer, request: Frame) -> _Answer:

@@ -13,8 +13,12 @@ from collections.abc import Iterator
 import msgspec
 
 from fakes.rocketmq_world_settings import Definition, changed_settings
+from fakes.rocketmq_world_tables import Tables
 from rocketmq.codes import MQVersion
 from rocketmq.routes import MASTER_ID, WRITE
+
+CLOSED = "1"
+"""The permission of a master whose store is new (`closed.sh`)."""
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +95,7 @@ class Broker(msgspec.Struct):
 
     definition: Definition
     log: Log
+    tables: Tables
     booted_at: float
     settings: dict[str, str]
     name_servers: tuple[str, ...]
@@ -151,6 +156,8 @@ class Model:
         self.timing = timing
         self.servers: dict[str, Server] = {}
         self.logs: dict[str, Log] = {}
+        self.tables: dict[str, Tables] = {}
+        """Both by storage."""
         self.loads: dict[str, Load] = {}
         self.acknowledged: dict[tuple[str, int], int] = {}
         """By group and lineage: how far the producers believe the log to be kept."""
@@ -180,7 +187,12 @@ class Model:
     def _new_broker(self, definition: Definition, faults: Faults, now: float) -> Broker:
         settings = definition.settings
         log = self.logs.setdefault(definition.storage, Log())
-        broker = Broker(definition, log, now, dict(settings), (), faults, register_at=now)
+        new = definition.storage not in self.tables
+        tables = self.tables.setdefault(definition.storage, Tables())
+        broker = Broker(definition, log, tables, now, dict(settings), (), faults, register_at=now)
+        tables.closed = broker.id == MASTER_ID and (new or tables.closed)
+        if tables.closed:
+            broker.settings["brokerPermission"] = CLOSED
         broker.name_servers = broker.listed_name_servers
         broker.reread_at = now + self.timing.reread_s
         if broker.id == MASTER_ID and not log.lineage:
@@ -204,12 +216,14 @@ class Model:
     def forget(self, storage: str) -> None:
         """A storage is lost with all that is in it."""
         self.logs.pop(storage, None)
+        self.tables.pop(storage, None)
 
     def change_settings(self, broker: Broker, changes: dict[str, str], now: float) -> None:
         """UPDATE_BROKER_CONFIG: nothing of it outlives the process."""
         broker.settings_changes += 1
         if broker.faults.takes_settings:
             broker.settings = changed_settings(broker.settings, changes)
+            broker.tables.closed &= broker.settings["brokerPermission"] == CLOSED
         if "brokerPermission" in changes:
             self._register(broker, now)
 

@@ -3,10 +3,12 @@ import pytest
 from fakes.gate_facts import NOW
 from reconcilers.status.notices import Notice, step_notices
 from reconcilers.steps.decision import (
+    CopyMetadata,
     Done,
     GrowClaim,
     MoveWrites,
     NoteWrites,
+    Open,
     PushSettings,
     RemoveReplica,
     Restart,
@@ -35,6 +37,15 @@ def test_an_event_about_settings_says_which() -> None:
     step = PushSettings("p", "a", {"traceOn": "false", "deleteWhen": "05"})
     (notice,) = step_notices([Done(step)], "")
     assert notice == Notice("Normal", "SettingsPushed", "told p: deleteWhen=05, traceOn=false")
+
+
+def test_events_about_a_new_group_say_what_it_gets_and_has() -> None:
+    copy = CopyMetadata(pod="p", uid="u", address="a", source="s", topics=(), groups=())
+    opened = Open(pod="p", uid="u", address="a", permission="6", why="it has all")
+    assert step_notices([Done(copy), Done(opened)], "words of another step") == (
+        Notice("Normal", "CopyingMetadata", "p gets the topics and groups of s"),
+        Notice("Normal", "GroupOpened", "p is open to clients: it has all"),
+    )
 
 
 def test_a_step_that_failed_is_a_warning() -> None:
