@@ -88,6 +88,7 @@ def _settled(place: Place) -> None:
     assert condition(resource)["status"] == "True", condition(resource)
     assert condition(resource)["observedGeneration"] == resource["metadata"]["generation"]
     assert resource["status"]["step"] == "", resource["status"]["step"]
+    assert resource["status"].get("scaleOut", []) == []
 
 
 def _wait_sent_to(load: Load, groups: set[str]) -> None:
