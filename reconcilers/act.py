@@ -30,14 +30,20 @@ from reconcilers.steps.decision import (
     Done,
     GrowClaim,
     LabelClaim,
+    Leaving,
     MoveWrites,
+    NoteDrained,
+    NoteLeaving,
     NoteWrites,
     Open,
     PushSettings,
+    RemoveBroker,
     RemoveReplica,
     Restart,
     RestoreWrites,
+    ReturnWrites,
     Step,
+    StopWrites,
     WritesMoved,
 )
 from reconcilers.steps.settings import PERMISSION
@@ -111,6 +117,23 @@ async def _act(api: _Api, admin: Admin, step: Step) -> None:
             await _open(admin, step)
         case RemoveReplica(stateful_set, uid, _):
             await api.delete(STATEFUL_SET, stateful_set, uid)
+        case _:
+            await _act_on_leaving(api, admin, step)
+
+
+async def _act_on_leaving(api: _Api, admin: Admin, step: Step) -> None:
+    match step:
+        case StopWrites(_, address, stateful_set, uid, note, permission):
+            await api.note_leaving(stateful_set, uid, note)
+            if permission:
+                await _push(admin, address, {PERMISSION: permission})
+        case ReturnWrites(_, address, stateful_set, uid, note):
+            await _push(admin, address, {PERMISSION: note.permission})
+            await api.note_leaving(stateful_set, uid, note)
+        case NoteLeaving(_, stateful_set, uid, note) | NoteDrained(_, stateful_set, uid, note):
+            await api.note_leaving(stateful_set, uid, note)
+        case RemoveBroker(_, stateful_set, uid, _):
+            await api.delete(STATEFUL_SET, stateful_set, uid)
 
 
 class _Api:
@@ -125,6 +148,12 @@ class _Api:
         ref = self._ref(POD, pod)
         text = None if note is None else msgspec.json.encode(note).decode()
         noted = {names.WRITES_MOVED: text}
+        self._changed(ref, await self._client.annotate(ref, uid=uid, annotations=noted))
+
+    async def note_leaving(self, stateful_set: str, uid: str, note: Leaving | None) -> None:
+        ref = self._ref(STATEFUL_SET, stateful_set)
+        text = None if note is None else msgspec.json.encode(note).decode()
+        noted = {names.LEAVING: text}
         self._changed(ref, await self._client.annotate(ref, uid=uid, annotations=noted))
 
     async def patch_claim(self, step: GrowClaim | LabelClaim) -> None:

@@ -64,8 +64,16 @@ class _Clusters(Collector):
             "Bytes that a replica is behind its master; below 1 MiB it counts as none.",
             labels=(*_WHICH, "pod"),
         )
+        leaving = GaugeMetricFamily(
+            "rocketmq_operator_leaving_group_messages",
+            "Messages that a broker group which leaves still holds, as the power of two below.",
+            labels=(*_WHICH, "group"),
+        )
         for broker in self._caches.brokers.all():
             if isinstance(broker, Broker):
+                for row in broker.status.scale_in:
+                    which = (broker.metadata.namespace, broker.metadata.name)
+                    leaving.add_metric((*which, row.group), row.messages)
                 _add(conditions, BROKER.kind, broker.metadata, broker.status.conditions)
                 _add_brokers(brokers, lag, broker)
         for service in self._caches.name_services.all():
@@ -74,7 +82,7 @@ class _Clusters(Collector):
                 which = (service.metadata.namespace, service.metadata.name)
                 name_servers.add_metric((*which, "wanted"), service.spec.size)
                 name_servers.add_metric((*which, "ready"), service.status.ready_replicas)
-        return (conditions, brokers, name_servers, lag)
+        return (conditions, brokers, name_servers, lag, leaving)
 
 
 def _add(

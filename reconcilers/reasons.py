@@ -36,6 +36,7 @@ VOLUME_NOT_GROWN = "VolumeNotGrown"
 GROUP_CLOSED = "GroupClosed"
 
 SCALE_IN_HELD = "ScaleInHeld"
+SCALING_IN = "ScalingIn"
 
 # UpToDate
 UP_TO_DATE = "UpToDate"
@@ -53,6 +54,10 @@ WRITES_MOVED = "WritesMoved"
 WRITES_RESTORED = "WritesRestored"
 SETTINGS_PUSHED = "SettingsPushed"
 REPLICA_REMOVED = "ReplicaRemoved"
+GROUP_LEAVING = "GroupLeaving"
+GROUP_DRAINED = "GroupDrained"
+GROUP_REMOVED = "GroupRemoved"
+GROUP_KEPT = "GroupKept"
 COPYING_METADATA = "CopyingMetadata"
 GROUP_OPENED = "GroupOpened"
 VOLUME_GROWN = "VolumeGrown"

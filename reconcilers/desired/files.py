@@ -81,7 +81,7 @@ def broker_files(cr: Broker, name_servers: str) -> dict[str, str]:
 
 
 def group_conf(cr: Broker, facts: BrokerFacts) -> str:
-    """What the guard of a master's store has to know; no restart follows from a change of it."""
+    """What a start of a master has to know of its group; no restart follows from a change of it."""
     name = cr.metadata.name
     members = [*names.members(cr), *names.surplus_members(cr, facts.stateful_sets)]
     lines = {
@@ -90,7 +90,18 @@ def group_conf(cr: Broker, facts: BrokerFacts) -> str:
         "domain": names.service_dns(names.brokers(name), cr.metadata.namespace),
         "replaced": " ".join(facts.replaced),
     }
+    leaving = _leaving(cr, facts)
+    if leaving:
+        # A master of these that starts takes no writes (start-broker.sh).
+        lines["leaving"] = " ".join(leaving)
     return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+
+def _leaving(cr: Broker, facts: BrokerFacts) -> tuple[str, ...]:
+    """The groups that leave, once it is noted: what a start follows has to be found again."""
+    noted = {one.metadata.name for one in facts.sets if names.LEAVING in one.metadata.annotations}
+    leaving = names.leaving_groups(cr, facts.stateful_sets)
+    return tuple(name for name in leaving if f"{name}-master" in noted)
 
 
 def broker_config_hash(cr: Broker, common_config: str | None) -> str:

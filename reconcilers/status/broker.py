@@ -29,10 +29,10 @@ from reconcilers.status.conditions import (
     claim_words,
     held_words,
     moving_words,
-    named,
     opening_words,
     step_words,
 )
+from reconcilers.status.scale_in import leaving_held, leaving_words, scale_in_rows
 from reconcilers.steps.decision import Progress
 from reconcilers.steps.members import MemberState, member_states
 from reconcilers.steps.obstacles import rounded_lag
@@ -63,10 +63,10 @@ def broker_status(
             _empty_masters(cr, facts)
             or claim_words(facts.claims, progress, cr.status.conditions)
             or opening_words(progress)
-            or _held(cr, surplus)
+            or leaving_held(progress)
             or held_words(progress, allow_restart=allow_restart)
         )
-        moving = moving_words(progress) or growing_words(facts.claims)
+        moving = leaving_words(progress) or moving_words(progress) or growing_words(facts.claims)
         states = pod_states(wanted, pods, _closed(cr, facts))
         add_pod_conditions(conditions, "brokers", states, outcome, held, moving)
     add_up_to_date_condition(conditions, progress, allow_restart=allow_restart)
@@ -75,6 +75,7 @@ def broker_status(
         _seen(cr, facts, progress),
         conditions=conditions.merged(now),
         step=step_words(progress) if progress is not None else cr.status.step,
+        scale_in=scale_in_rows(progress) if progress is not None else cr.status.scale_in,
         scale_out=_scale_out(progress) if progress is not None else cr.status.scale_out,
     )
 
@@ -105,7 +106,9 @@ def invalid_status(
     """What there is of a resource that cannot be acted upon until `message` is heeded."""
     conditions = Conditions(cr.metadata, cr.status.conditions)
     add_invalid_conditions(conditions, reason, message)
-    return msgspec.structs.replace(_seen(cr, facts, None), conditions=conditions.merged(now))
+    return msgspec.structs.replace(
+        _seen(cr, facts, None), conditions=conditions.merged(now), scale_in=cr.status.scale_in
+    )
 
 
 def _seen(cr: Broker, facts: BrokerFacts, progress: Progress | None) -> BrokerStatus:
@@ -135,20 +138,6 @@ def _acknowledged(rows: Sequence[BrokerRow], facts: BrokerFacts) -> int:
     found = facts.name_servers
     wanted = found.text if isinstance(found, NameServers) else None
     return sum(row.name_servers == wanted for row in rows)
-
-
-def _held(cr: Broker, surplus: Sequence[names.Member]) -> tuple[str, str] | None:
-    """Groups that are not wanted any more; a replica alone goes by itself."""
-    groups = [member.stateful_set for member in surplus if member.group >= cr.spec.size]
-    if not groups:
-        return None
-    sets = named(groups)
-    return (
-        reasons.SCALE_IN_HELD,
-        f"the spec does not ask for {sets} any more, but they may hold messages and run on: "
-        "consume and move what they hold and delete these StatefulSets, or raise size and "
-        "replicaPerGroup again",
-    )
 
 
 def _empty_masters(cr: Broker, facts: BrokerFacts) -> tuple[str, str] | None:

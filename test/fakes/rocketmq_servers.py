@@ -47,6 +47,7 @@ _SMALL_BROKER = {
     "registerNameServerPeriod": "10000",
     "fetchNamesrvAddrByAddressServer": "false",
     "flushDelayOffsetInterval": "500",
+    "transactionCheckInterval": "2000",
     "timerWheelEnable": "false",
     "brokerIP1": HOST,
     "brokerIP2": HOST,

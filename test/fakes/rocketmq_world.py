@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from fakes.kubelet import Kubelet
+from fakes.rocketmq_world_backlog import GROUP, TOPIC, Held
 from fakes.rocketmq_world_history import Call, Event, Outage, most_at_once, outages
 from fakes.rocketmq_world_model import Broker, Faults, Load, NameServer, Timing
 from fakes.rocketmq_world_pods import Pods, Trap
@@ -121,7 +122,7 @@ class World:
                 ),
                 log_end=broker.log.end,
                 connected=broker.connected,
-                closed=broker.tables.closed,
+                closed=broker.closed,
                 topics=dict(broker.tables.topics),
                 groups=dict(broker.tables.groups),
                 metadata_writes=broker.tables.writes,
@@ -196,6 +197,31 @@ class World:
         """What it did so far: `sent` and `failed` (to a master that was not there), in bytes."""
         with self._pods.lock:
             return msgspec.structs.replace(self._pods.model.loads[group])
+
+    def hold(self, group: str, *, messages: int = 0, online: bool = True) -> None:
+        """From now on consumers of the group take what it is sent, and these messages."""
+        with self._pods.lock:
+            held = self._held(group)
+            held.end += messages
+            held.online = online
+
+    def delay(self, group: str, *seconds: float) -> None:
+        """The group is sent messages that are delivered after so long."""
+        with self._pods.lock:
+            held = self._held(group)
+            held.delayed = sorted([*held.delayed, *(self.now() + one for one in seconds)])
+
+    def _held(self, group: str) -> Held:
+        master = self._pods.model.master_of(group)
+        if master is not None:
+            master.tables.topics[TOPIC] = TopicConfig(TOPIC, 1, 1)
+            master.tables.groups[GROUP] = SubscriptionGroup(GROUP)
+        return self._pods.model.held.setdefault(group, Held())
+
+    def left(self, group: str) -> int:
+        """What the group holds for somebody, or held when it was removed."""
+        with self._pods.lock:
+            return self._pods.model.held[group].left
 
     def lost_bytes(self, group: str) -> int:
         """What producers believe to be stored and is in no storage any more."""

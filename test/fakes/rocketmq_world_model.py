@@ -12,13 +12,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from fakes.rocketmq_world_backlog import Held
 from fakes.rocketmq_world_settings import Definition, changed_settings
-from fakes.rocketmq_world_tables import Tables
+from fakes.rocketmq_world_tables import CLOSED, Tables
 from rocketmq.codes import MQVersion
 from rocketmq.routes import MASTER_ID, WRITE
-
-CLOSED = "1"
-"""The permission of a master whose store is new (`closed.sh`)."""
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +119,11 @@ class Broker(msgspec.Struct):
         return int(self.settings["brokerId"])
 
     @property
+    def closed(self) -> bool:
+        """Whether it lets no client in since its start."""
+        return bool(self.tables.marker) and self.settings["brokerPermission"] == CLOSED
+
+    @property
     def address(self) -> str:
         """What it registers."""
         return f"{self.settings['brokerIP1']}:{self.definition.port}"
@@ -156,9 +159,10 @@ class Model:
         self.timing = timing
         self.servers: dict[str, Server] = {}
         self.logs: dict[str, Log] = {}
-        self.tables: dict[str, Tables] = {}
-        """Both by storage."""
+        self.tables: dict[str, Tables] = {}  # both by storage
         self.loads: dict[str, Load] = {}
+        self.held: dict[str, Held] = {}
+        """By group, where consumers are a test's matter."""
         self.acknowledged: dict[tuple[str, int], int] = {}
         """By group and lineage: how far the producers believe the log to be kept."""
         self._lineages = itertools.count(1)
@@ -176,11 +180,11 @@ class Model:
 
     def start(self, definition: Definition, faults: Faults, now: float) -> Server:
         """A server begins."""
-        server: Server
-        if definition.kind == "name-server":
-            server = NameServer(definition, faults)
-        else:
-            server = self._new_broker(definition, faults, now)
+        server: Server = (
+            NameServer(definition, faults)
+            if definition.kind == "name-server"
+            else self._new_broker(definition, faults, now)
+        )
         self.servers[definition.pod] = server
         return server
 
@@ -190,13 +194,14 @@ class Model:
         new = definition.storage not in self.tables
         tables = self.tables.setdefault(definition.storage, Tables())
         broker = Broker(definition, log, tables, now, dict(settings), (), faults, register_at=now)
-        tables.closed = broker.id == MASTER_ID and (new or tables.closed)
-        if tables.closed:
-            broker.settings["brokerPermission"] = CLOSED
         broker.name_servers = broker.listed_name_servers
         broker.reread_at = now + self.timing.reread_s
-        if broker.id == MASTER_ID and not log.lineage:
-            log.lineage = next(self._lineages)
+        if broker.id == MASTER_ID:
+            tables.marker = "new" if new else tables.marker
+            own = broker.settings["brokerPermission"]
+            started = tables.start_permission(own, leaving=definition.leaving)
+            broker.settings["brokerPermission"] = started
+            log.lineage = log.lineage or next(self._lineages)
         return broker
 
     def end(self, pod: str) -> None:
@@ -223,7 +228,9 @@ class Model:
         broker.settings_changes += 1
         if broker.faults.takes_settings:
             broker.settings = changed_settings(broker.settings, changes)
-            broker.tables.closed &= broker.settings["brokerPermission"] == CLOSED
+            if broker.id == MASTER_ID:
+                now_has = broker.settings["brokerPermission"]
+                broker.tables.note(now_has, leaving=broker.definition.leaving)
         if "brokerPermission" in changes:
             self._register(broker, now)
 
@@ -287,6 +294,7 @@ class Model:
             self._send(group, load, now, passed_s)
         for broker in self.brokers:
             if broker.id == MASTER_ID:
+                self._give_out(broker, now)
                 self._acknowledge(broker)
             else:
                 self._replicate(broker, now)
@@ -328,8 +336,16 @@ class Model:
             whole = int(load.sent + size) - int(load.sent)
             master.log.end += whole
             load.sent += size
+            if whole and group in self.held:
+                self.held[group].end += 1
         else:
             load.failed += size
+
+    def _give_out(self, master: Broker, now: float) -> None:
+        held = self.held.get(master.name)
+        if held is not None and not master.faults.away:
+            master.log.end += held.deliver(now)
+            held.consume()
 
     def _ask_route(self, group: str, load: Load) -> None:
         for server in self.name_servers:

@@ -6,7 +6,7 @@ it. Facts: the remoting dossier, 2.3 and 2.4; 4.x keeps no order and no attribut
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +14,10 @@ from rocketmq.codes import MQVersion, RequestCode, ResponseCode
 from rocketmq.frames import Frame
 from rocketmq.messages.groups import SubscriptionGroup
 from rocketmq.messages.topics import TopicConfig
+from rocketmq.routes import READ
+
+CLOSED = "1"
+"""The permission of a master whose store is new (`closed.sh`)."""
 
 Answer = tuple[int, str, dict[str, str], bytes]
 """Code, remark, header fields and body."""
@@ -23,13 +27,25 @@ SYSTEM_GROUPS = ("TOOLS_CONSUMER", "CID_RMQ_SYS_TRANS")
 
 
 class Tables(msgspec.Struct):
-    """What a broker keeps beside its log. `closed`: since its first start nobody has opened it."""
+    """What a broker keeps beside its log; `marker` as `closed.sh` has it."""
 
     topics: dict[str, TopicConfig] = {}
     groups: dict[str, SubscriptionGroup] = {}
-    closed: bool = False
+    marker: Literal["", "new", "left"] = ""
     writes: int = 0
     """Records that were written by requests."""
+
+    def start_permission(self, own: str, *, leaving: bool) -> str:
+        """What a master is started with, whose user gives it `own`."""
+        if leaving and self.marker != "new":
+            self.marker = "left"
+            return str(int(own) & READ)
+        return CLOSED if self.marker else own
+
+    def note(self, permission: str, *, leaving: bool) -> None:
+        """The marker follows the permission that a master has."""
+        if permission != CLOSED:
+            self.marker = "left" if leaving else ""
 
 
 def answer(

@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import threading
-
 import pytest
 
-from fakes.operator_process import OperatorProcess, Operators
+from fakes.growing_cluster import MASTERS, NEW, SOURCE, assert_equal_to_the_source, filled
+from fakes.operator_process import OperatorProcess
 from fakes.rocketmq_world import World
-from fakes.rolling_cluster import QUIET_S, assert_equal, edit, made, settled
+from fakes.rolling_cluster import QUIET_S, assert_equal, edit, settled
 from fakes.waiting import eventually, holds
 from fakes.witness import Object, Place
-from rocketmq.codes import RequestCode
-from rocketmq.messages.groups import SubscriptionGroup
 from rocketmq.messages.topics import TopicConfig
-
-MASTERS = tuple(f"broker-{number}-master-0" for number in range(3))
-SOURCE, *NEW = MASTERS
-KILL_S = 60.0
-WRITES = {
-    RequestCode.UPDATE_AND_CREATE_TOPIC,
-    RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
-    RequestCode.UPDATE_AND_CREATE_TOPIC_LIST,
-    RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
-    RequestCode.UPDATE_BROKER_CONFIG,
-}
-ALL = os.environ.get("ROCKETMQ_EVERY_CALL", "") not in ("", "0")
-OLD = "apache/rocketmq:4.9.7"
-
-
-def filled(world: World, place: Place, topics: int = 300, **spec: object) -> None:
-    """One group, whose master has topics and groups."""
-    made(place, **{"size": 1, "replicaPerGroup": 0, **spec})
-    names = [f"topic-{number}" for number in range(topics)]
-    world.add_topics(
-        SOURCE,
-        *(TopicConfig(name, read_queue_nums=at % 8 + 1) for at, name in enumerate(names)),
-        TopicConfig("%RETRY%group-1"),
-    )
-    groups = (f"group-{number}" for number in range(topics // 10))
-    world.add_groups(SOURCE, *(SubscriptionGroup(name, retry_max_times=3) for name in groups))
-
-
-def assert_equal_to_the_source(world: World, *pods: str) -> None:
-    source = world.broker(SOURCE)
-    users = {name: one for name, one in source.topics.items() if not name.startswith("%")}
-    for pod in pods:
-        found = world.broker(pod)
-        assert (found.topics, found.groups) == (users, source.groups), pod
-        assert (found.closed, found.settings["brokerPermission"]) == (False, "6")
-        assert found.metadata_writes == len(users) + len(source.groups), "each was written once"
 
 
 def status(place: Place) -> Object:
@@ -66,7 +26,7 @@ def test_new_groups_get_what_the_old_one_has_once_and_never_again(
     settled(place)
     assert_equal_to_the_source(world, *NEW)
     assert world.broker(SOURCE).metadata_writes == 0
-    assert "scaleOut" not in status(place)
+    assert status(place).get("scaleOut", []) == []
     before = {pod: world.broker(pod).topics for pod in NEW}
     world.add_topics(SOURCE, TopicConfig("later"))
     edit(place, config={"defaultTopicQueueNums": "6"})
@@ -87,7 +47,7 @@ def test_while_the_source_is_away_new_groups_wait_closed_and_it_is_said(
     edit(place, size=2, scalePodName=SOURCE)
 
     def said() -> None:
-        (row,) = status(place)["scaleOut"]
+        (row,) = status(place).get("scaleOut", [])
         assert row["group"] == "broker-1"
         assert SOURCE in row["message"]
 
@@ -118,34 +78,6 @@ def test_a_source_that_does_not_exist_is_named_until_it_is_corrected(
     edit(place, scalePodName=SOURCE)
     settled(place)
     assert_equal_to_the_source(world, NEW[0])
-
-
-@pytest.mark.allows_errors
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(
-    ("image", "number"),
-    [
-        *(("apache/rocketmq:5.3.3", number) for number in (range(1, 7) if ALL else (2, 3))),
-        *((OLD, number) for number in (range(1, 40, 4) if ALL else (17,))),
-    ],
-)
-def test_an_operator_killed_at_any_write_to_new_groups_is_continued(
-    image: str, number: int, done: bool, world: World, place: Place, operators: Operators
-) -> None:
-    first = operators.start()
-    filled(world, place, topics=30, brokerImage=image)
-    killed = threading.Event()
-
-    def kill() -> None:
-        first.kill()
-        killed.set()
-
-    world.at_call(number, kill, effect=done, codes=WRITES)
-    edit(place, size=3)
-    assert killed.wait(KILL_S)
-    operators.start()
-    settled(place)
-    assert_equal_to_the_source(world, *NEW)
 
 
 def test_an_emptied_group_gets_its_topics_again(

@@ -143,7 +143,7 @@ class Cluster:
     def __init__(self, random: Random, version: MQVersion) -> None:
         self.random = random
         self.version = version
-        self.old, self.new = Tables(), Tables(closed=True)
+        self.old, self.new = Tables(), Tables()
         self.permission = "1"
         self.known_at_open: set[str] | None = None
         self.silent: set[str] = set()
