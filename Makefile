@@ -21,6 +21,8 @@ VENV := $(CACHE)/venv/$(shell cat requirements/dev.txt | sha256sum | cut -c1-12)
 BIN  := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 SHARED := -n $(WORKERS) --dist worksteal
+# Transfers, scalings and faults of `make soak`; ROCKETMQ_SEED chooses which.
+ACTS ?= 100
 # Integration tests that `make test` leaves to `make rolls`, to stay under four minutes.
 LONGER := rolls reconcilers fakes
 cluster = $(PYTHON) hack/cluster
@@ -64,8 +66,9 @@ integration: programs ## The operator against a real kube-apiserver, etcd and co
 	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) rocketmq/conformance)
 rolls: programs ## The same through whole rolls, with operators that die in them; the scripts in the pods
 	@$(PYTEST) $(SHARED) $(addprefix test/integration/,$(LONGER))
-soak: programs ## Rolls with a kill at every write and every change of a broker: ten minutes
+soak: programs ## Rolls with a kill at every write: ten minutes; then 100 random acts on a node: an hour
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
+	@ROCKETMQ_ACTS=$(ACTS) $(PYTEST) test/e2e/test_acts.py
 programs: setup
 	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \
 	  $(cluster) binary "$$program" >/dev/null; done  # minutes, the first time: no test may wait for it
@@ -75,8 +78,8 @@ conformance: setup ## The remoting client against real RocketMQ servers of three
 	@$(PYTEST) test/integration/rocketmq/conformance
 bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
 	@for one in hack/bench/*.py; do echo "== $$one"; $(BIN)/python "$$one"; done
-e2e: setup ## The operator's image in a real cluster, with real RocketMQ servers and client
-	@$(PYTEST) test/e2e
+e2e: setup ## The operator's image in two real clusters, with real RocketMQ servers and client
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder test/e2e
 generate: setup ## Write CRDs, RBAC and the field reference from the typed models
 	@$(BIN)/python hack/generate.py
 verify: setup ## Fail when a generated file is stale
