@@ -43,6 +43,7 @@ _PLURALS: Mapping[str, tuple[str, str]] = {
     "ServiceAccount": ("api/v1", "serviceaccounts"),
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
     "StorageClass": ("apis/storage.k8s.io/v1", "storageclasses"),
+    "TopicTransfer": (_ROCKETMQ, "topictransfers"),
 }
 
 
