@@ -177,8 +177,12 @@ async def apply_status(
     metadata: ObjectMeta,
     status: msgspec.Struct,
     before: msgspec.Struct,
+    *,
+    version: str = "",
 ) -> str:
     """Write the status if it is not what was observed; the object's version then, else "".
+
+    `version`: only if the object still has this one, else a ConflictError.
 
     Times count as content: whoever computes a status keeps old times (`merge_conditions`). An
     object that is gone is no error. One of the same name that has replaced it gets this status
@@ -187,10 +191,11 @@ async def apply_status(
     encoded = without_nulls(msgspec.to_builtins(status))
     if encoded == without_nulls(msgspec.to_builtins(before)):
         return ""
+    identity = {"namespace": metadata.namespace, "name": metadata.name}
     manifest = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": {"namespace": metadata.namespace, "name": metadata.name},
+        "metadata": identity | ({"resourceVersion": version} if version else {}),
         "status": encoded,
     }
     try:

@@ -36,6 +36,7 @@ from reconcilers.api.kube import (
     StatefulSet,
 )
 from reconcilers.api.name_service import NameService
+from reconcilers.api.topic_transfer import TopicTransfer
 from reconcilers.ask import ask_brokers, ask_name_servers
 from reconcilers.desired import names
 from reconcilers.desired.name_servers import asked_at, name_servers
@@ -104,6 +105,7 @@ class Caches(msgspec.Struct, frozen=True, kw_only=True):
     pods: Cached[Pod | Undecodable]
     claims: Cached[PersistentVolumeClaim | Undecodable]
     children: dict[Resource, Cached[Snapshot]]
+    topic_transfers: Cached[TopicTransfer | Undecodable] = Cached({})
 
 
 class Getter(Protocol):

@@ -61,3 +61,11 @@ NAME_SERVICE_NOT_READY = "NameServiceNotReady"
 # ConfigurationAccepted
 ALL_KEYS_ACCEPTED = "AllKeysAccepted"
 IDENTITY_KEYS_IGNORED = "IdentityKeysIgnored"
+
+# TopicTransfer
+SUCCEEDED = "Succeeded"
+ROLLED_BACK = "RolledBack"
+PLANNED = "Planned"
+TRANSFER_STEP = "TransferStep"
+ROLLING_BACK = "RollingBack"
+CREDENTIALS_NOT_FOUND = "CredentialsNotFound"

@@ -17,6 +17,7 @@ SERVICE = Resource("", "v1", "services", "Service")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
+SECRET = Resource("", "v1", "secrets", "Secret")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 
 POD_REVISION = "controller-revision-hash"

@@ -14,14 +14,8 @@ from msgspec import Meta
 from controller.objects import ObjectMeta, Resource
 from reconcilers.api.broker import NAME_SERVERS_PATTERN
 from reconcilers.api.definition import AGE, READY, REASON, Column, Definition, Rule
-from reconcilers.api.meta import (
-    GROUP,
-    VERSION,
-    Conditions,
-    LocalObjectReference,
-    Opaque,
-    Spec,
-)
+from reconcilers.api.meta import GROUP, VERSION, Conditions, LocalObjectReference, Spec
+from reconcilers.api.transfer_record import GroupRow, TransferProgress, TransferRecord
 
 TOPIC_TRANSFER = Resource(GROUP, VERSION, "topictransfers", "TopicTransfer")
 
@@ -143,104 +137,15 @@ class TopicTransferSpec(Spec, frozen=True, kw_only=True):
     ] = None
     ignore_groups: Annotated[
         tuple[Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 255})], ...],
-        Meta(description="Consumer groups whose unconsumed messages are given up."),
+        Meta(
+            description="Consumer groups whose unconsumed messages are given up; `*`: those of a "
+            "topic that no group ever consumed."
+        ),
     ] = ()
     cancel: Annotated[bool, Meta(description="Roll back: everything becomes as it was before.")] = (
         False
     )
     dry_run: Annotated[bool, Meta(description="Only say on the status what would be done.")] = False
-
-
-class TopicRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A topic on one broker, as it was before the transfer."""
-
-    broker: Annotated[str, Meta(description="brokerName.")]
-    config: Annotated[Opaque, Meta(description="The topic; empty when the broker had none.")] = {}
-
-
-class OffsetRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An offset that a group had committed before the transfer."""
-
-    queue: Annotated[int, Meta(description="Queue.")]
-    offset: Annotated[int, Meta(description="Next message to be consumed.")]
-
-
-class GroupPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A group on one broker, as it was before the transfer."""
-
-    broker: Annotated[str, Meta(description="brokerName.")]
-    config: Annotated[Opaque, Meta(description="The group; empty when the broker had none.")] = {}
-    retry_topic: Annotated[
-        Opaque, Meta(description="Its retry topic; empty when the broker had none.")
-    ] = {}
-    offsets: Annotated[
-        tuple[OffsetRow, ...], Meta(description="Its offsets in the topic (target only).")
-    ] = ()
-
-
-class GroupRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A consumer group of the topic, as it was before the transfer."""
-
-    name: Annotated[str, Meta(description="Group.")]
-    source: Annotated[tuple[GroupPart, ...], Meta(description="On each source broker.")] = ()
-    target: Annotated[tuple[GroupPart, ...], Meta(description="On each target broker.")] = ()
-
-
-class TransferRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Everything that the transfer changes, as it was before."""
-
-    source: Annotated[tuple[TopicRow, ...], Meta(description="The topic on the source.")] = ()
-    target: Annotated[tuple[TopicRow, ...], Meta(description="The topic on the target.")] = ()
-    groups: Annotated[tuple[GroupRecord, ...], Meta(description="Its consumer groups.")] = ()
-    source_order: Annotated[
-        str, Meta(description="Its order configuration at the source's name servers.")
-    ] = ""
-    target_order: Annotated[
-        str, Meta(description="Its order configuration at the target's name servers.")
-    ] = ""
-
-
-class QueueRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a group has left in one queue."""
-
-    broker: Annotated[str, Meta(description="brokerName.")]
-    topic: Annotated[str, Meta(description="The topic, or a retry topic of the group.")]
-    queue: Annotated[int, Meta(description="Queue.")]
-    lag: Annotated[int, Meta(description="Messages left, as the power of two below.")]
-
-
-class GroupRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a consumer group has left."""
-
-    name: Annotated[str, Meta(description="Group.")]
-    online: Annotated[bool, Meta(description="Whether a consumer is connected.")] = False
-    shared: Annotated[
-        bool, Meta(description="Whether it consumes other topics of the source as well.")
-    ] = False
-    ignored: Annotated[bool, Meta(description="Whether spec.ignoreGroups names it.")] = False
-    lag: Annotated[int, Meta(description="Messages left, as the power of two below.")] = 0
-    queues: Annotated[
-        tuple[QueueRow, ...], Meta(description="The queues with the most messages left.")
-    ] = ()
-    more: Annotated[int, Meta(description="Further queues with messages left.")] = 0
-
-
-class TransferProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the next step rests on."""
-
-    since: Annotated[str, Meta(description="When the present wait began.")] = ""
-    stored: Annotated[
-        int, Meta(description="Messages ever stored in the topic where it has to become still.")
-    ] = 0
-    still_since: Annotated[str, Meta(description="Since when no more were stored.")] = ""
-    empty_since: Annotated[
-        str, Meta(description="When nothing was found to be left, for the first time.")
-    ] = ""
-    opened: Annotated[bool, Meta(description="Whether producers have been sent to the target.")] = (
-        False
-    )
-    deleted: Annotated[bool, Meta(description="Whether deleting on the source had begun.")] = False
-    failures: Annotated[int, Meta(description="Refusals of the present step.")] = 0
 
 
 class TopicTransferStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

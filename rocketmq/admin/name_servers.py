@@ -102,10 +102,14 @@ class NameServers(msgspec.Struct, frozen=True):
         """All values of a namespace: 219 (2.1)."""
         return await perform(self.caller, address, messages.pairs(namespace))
 
+    async def version(self, address: str) -> int:
+        """The name server's MQVersion ordinal, as every answer has it: 101 (2.1)."""
+        return await perform(self.caller, address, messages.server_version())
+
     async def _require(self, address: str, code: RequestCode) -> None:
         # A name server before 5.0 does not answer a code that it does not know: a call would run
         # into its time-out, and say nothing of the reason.
-        version = await perform(self.caller, address, messages.server_version())
+        version = await self.version(address)
         if not supports(version, code):
             refused = ResponseCode.REQUEST_CODE_NOT_SUPPORTED
             raise for_code(refused, f"not in {version_name(version)}", address)

@@ -36,10 +36,14 @@ class TopicConfig(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TopicTable(msgspec.Struct, frozen=True, rename="camel"):
-    """All topics of a broker, its own among them."""
+    """All topics of a broker, its own among them.
+
+    `topic_queue_mapping_detail_map` has the static topics of 5.x: which of their queues it hosts.
+    """
 
     topic_config_table: dict[str, TopicConfig] = {}
     data_version: DataVersion = DataVersion()
+    topic_queue_mapping_detail_map: dict[str, object] | None = None
 
 
 class QueueOffsets(msgspec.Struct, frozen=True, rename="camel"):
