@@ -39,7 +39,8 @@ demo-down: ## Remove all that `make demo` made
 	@$(PYTHON) hack/demo down --name $(CLUSTER)
 
 ##@ Checks
-.PHONY: setup test lint unit integration programs rolls conformance soak bench e2e generate verify lock
+.PHONY: setup test lint unit integration programs rolls transfers conformance soak bench e2e \
+  generate verify lock
 setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
 # The folder is named for the lock file: a clone with the same one finds it complete.
 $(VENV)/.complete:
@@ -61,11 +62,16 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 unit: setup ## Unit tests: no sockets, virtual time
 	@$(PYTEST) $(SHARED) test/unit
 integration: programs ## The operator against a real kube-apiserver, etcd and controller-manager
-	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) rocketmq/conformance)
+	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) transfers rocketmq/conformance)
 rolls: programs ## The same through whole rolls, with operators that die in them; the scripts in the pods
 	@$(PYTEST) $(SHARED) $(addprefix test/integration/,$(LONGER))
-soak: programs ## Rolls with a kill at every write and every change of a broker: ten minutes
+transfers: programs ## Topics that move between real servers of two versions, under load
+	@for version in $(ROCKETMQ_VERSION) $(ROCKETMQ_OTHER_VERSIONS); do \
+	  $(cluster) rocketmq --version "$$version" >/dev/null; done
+	@$(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers  # one process a version
+soak: programs ## Rolls and transfers with a kill at every write and every change of a broker
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
+	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers
 programs: setup
 	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \
 	  $(cluster) binary "$$program" >/dev/null; done  # minutes, the first time: no test may wait for it

@@ -274,6 +274,9 @@ class _Consumer:
             with suppress(RocketmqError):
                 await self._admin.clients.heartbeat(address, beat)
                 self._met.add(address)
+        # As Java clients do, whether or not it has moved: a broker that crashed forgot the last.
+        for place in self._positions:
+            await self._commit(*place)
 
     async def _read(self, topic: str, queue: _Queue) -> bool:
         name, address, queue_id = queue

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from fakes.cluster_export import Export
+from fakes.cluster_export import Export, export
 from fakes.remoting_proxy import RemotingProxy
 from fakes.rocketmq_client import outgoing
-from fakes.rocketmq_load import Load
+from fakes.rocketmq_load import GroupPlan, Load, LoadPlan
 from fakes.rocketmq_load_report import Report
 from fakes.rocketmq_pairs import SOURCE, TARGET, Pair
 from fakes.waiting import eventually, pause
@@ -37,92 +37,159 @@ FORTH = (
     "Drain",
 )
 """The stages before the point of no return, in their order."""
-ENDED = ("Succeeded", "RolledBack")
+_KIND = "TopicTransfer"
+_ENDED = ("Succeeded", "RolledBack")
 
 
-def transfer(topic: str, pair: Pair, network: RemotingProxy, **spec: Any) -> Object:
-    """A TopicTransfer that is named for its topic; the operator reaches servers by the network."""
-    addresses = ";".join(network.proxied(one) for one in pair.name_servers)
-    basics = {
-        "topic": topic,
-        "sourceCluster": SOURCE,
-        "targetCluster": TARGET,
-        "nameServers": addresses,
-        "routeRefreshSeconds": REFRESH_S,
-    }
-    return {
-        "apiVersion": "rocketmq.apache.org/v1alpha1",
-        "kind": "TopicTransfer",
-        "metadata": {"name": topic.lower()},
-        "spec": basics | spec,
-    }
+class Scene(msgspec.Struct, frozen=True):
+    """Two clusters, and a namespace whose operator reaches them by a network that can be cut."""
 
+    pair: Pair
+    network: RemotingProxy
+    place: Place
+    names: Iterator[int]
 
-def status(place: Place, topic: str) -> Object:
-    """The transfer's status; LookupError before it has one."""
-    found: Object = place.get("TopicTransfer", topic.lower())["status"]
-    return found
+    def fresh(self, what: str) -> str:
+        """A name that no other test has."""
+        return f"{what}-{next(self.names)}"
 
+    def create(self, topic: str, *, name: str = "", **spec: Any) -> None:
+        """A TopicTransfer that is named for its topic, or otherwise."""
+        basics = {
+            "topic": topic,
+            "sourceCluster": SOURCE,
+            "targetCluster": TARGET,
+            "nameServers": ";".join(self.network.proxied(one) for one in self.pair.name_servers),
+            "routeRefreshSeconds": REFRESH_S,
+        }
+        self.place.create(
+            {
+                "apiVersion": "rocketmq.apache.org/v1alpha1",
+                "kind": _KIND,
+                "metadata": {"name": name or topic},
+                "spec": basics | spec,
+            }
+        )
 
-def wait_phase(place: Place, topic: str, *phases: str, within_s: float = TRANSFER_S) -> Object:
-    """Wait until the transfer is in one of these phases."""
+    @property
+    def version(self) -> str:
+        """`5.3.3`."""
+        return self.pair.release.version
 
-    def check() -> Object:
-        seen = status(place, topic)
-        assert seen["phase"] in phases, seen
-        return seen
+    def load(
+        self,
+        topic: str,
+        *groups: GroupPlan,
+        per_second: int = 40,
+        keys: int = 0,
+        delayed_every: int = 0,
+    ) -> LoadPlan:
+        """A load of the topic by clients that go past the network of the operator."""
+        return LoadPlan(
+            name_servers=self.pair.name_servers,
+            topic=topic,
+            groups=groups,
+            per_second=per_second,
+            keys=keys,
+            delayed_every=delayed_every,
+        )
 
-    return eventually(check, within_s=within_s)
+    def delete(self, name: str) -> None:
+        """Delete the resource, which asks for the same as to cancel it."""
+        self.place.delete(_KIND, name)
 
+    def cancel(self, name: str) -> None:
+        """Ask for everything to be as it was before."""
+        self.place.patch(_KIND, name, {"spec": {"cancel": True}})
 
-def wait_stage(place: Place, topic: str, stage: str, *, within_s: float = TRANSFER_S) -> Object:
-    """Wait until a transfer has come as far as this stage, or further."""
-    reached = FORTH[FORTH.index(stage) :]
+    def status(self, name: str) -> Object:
+        """The transfer's status; empty before it has one."""
+        found: Object = self.place.get(_KIND, name).get("status", {})
+        return found
 
-    def check() -> Object:
-        seen = status(place, topic)
-        assert seen["stage"] in reached or seen["phase"] in ENDED, seen
-        return seen
+    def ended(self, name: str) -> bool:
+        """Whether nothing more is done."""
+        return self.status(name).get("phase") in _ENDED
 
-    return eventually(check, within_s=within_s)
+    def wait_phase(self, name: str, phase: str, *, within_s: float = TRANSFER_S) -> Object:
+        """Wait until the transfer is in this phase."""
 
+        def check() -> Object:
+            seen = self.status(name)
+            assert seen["phase"] == phase, seen
+            return seen
 
-def cancel(place: Place, topic: str) -> None:
-    """Ask for everything to be as it was before."""
-    place.patch("TopicTransfer", topic.lower(), {"spec": {"cancel": True}})
+        return eventually(check, within_s=within_s)
 
+    def wait_stage(self, name: str, stage: str, *, within_s: float = TRANSFER_S) -> Object:
+        """Wait until a transfer has come as far as this stage, or further."""
+        reached = FORTH[FORTH.index(stage) :]
 
-def made(
-    pair: Pair,
-    topics: Sequence[str],
-    *,
-    groups: Sequence[str] = (),
-    messages: int = 0,
-    order: bool = False,
-) -> None:
-    """Topics of three queues on both source masters, and groups that consumed half of each queue.
+        def check() -> Object:
+            seen = self.status(name)
+            assert seen["stage"] in reached or seen["phase"] in _ENDED, seen
+            return seen
 
-    One master has more queues to read from than producers write to.
-    """
+        return eventually(check, within_s=within_s)
 
-    async def make(admin: Admin) -> None:
-        for at, address in enumerate(pair.masters(SOURCE)):
-            for topic in topics:
-                config = TopicConfig(topic, 3, 3, order=order)
-                await admin.topics.save(address, config)
-                await _filled(admin, address, topic, messages)
-                if at:
-                    shrunk = TopicConfig(topic, 3, 2, order=order)
-                    await admin.topics.save(address, shrunk, replaced=config)
-            for group in groups:
-                await admin.groups.save(address, SubscriptionGroup(group, retry_max_times=7))
+    def wait_gone(self, name: str) -> None:
+        """Wait until the resource itself is no more."""
+
+        def check() -> None:
+            found = self.place.find(_KIND, name)
+            assert found is None, found
+
+        eventually(check, within_s=TRANSFER_S)
+
+    def make(
+        self,
+        topics: Sequence[str],
+        *,
+        groups: Sequence[str] = (),
+        messages: int = 0,
+        order: bool = False,
+    ) -> None:
+        """Topics of three queues on both source masters, and groups that consumed half of each.
+
+        One master has more queues to read from than producers write to.
+        """
+
+        async def make(admin: Admin) -> None:
+            for at, address in enumerate(self.pair.masters(SOURCE)):
                 for topic in topics:
-                    for queue in range(3):
-                        await admin.offsets.commit(
-                            address, group, topic, queue, offset=messages // 2
-                        )
+                    config = TopicConfig(topic, 3, 3, order=order)
+                    await admin.topics.save(address, config)
+                    await _filled(admin, address, topic, messages)
+                    shrunk = TopicConfig(topic, 3, 3 - at, order=order)
+                    await admin.topics.save(address, shrunk, replaced=config)
+                for group in groups:
+                    await admin.groups.save(address, SubscriptionGroup(group, retry_max_times=7))
+                    await _commit(admin, address, group, topics, messages // 2)
 
-    with_admin(make)
+        with_admin(make)
+
+    def consume(self, topic: str, group: str) -> None:
+        """A group that is not online has consumed all that is there."""
+
+        async def commit(admin: Admin) -> None:
+            for address in self.pair.masters(SOURCE):
+                for queue in range(3):
+                    end = await admin.topics.max_offset(address, topic, queue)
+                    await admin.offsets.commit(address, group, topic, queue, offset=end)
+
+        with_admin(commit)
+
+    def export(self, *names: str) -> Export:
+        """What all servers have that has one of these names in its own."""
+        return export(self.pair, *names)
+
+    def assert_moved(self, topic: str) -> None:
+        """The topic is on the target alone."""
+        found = self.export(topic)
+        for name, broker in found["brokers"].items():
+            assert (topic in broker["topics"]) is name.startswith(TARGET), found
+        for routes in found["routes"]:
+            assert {row[0] for row in routes[topic]} == {"target-0", "target-1"}, found
 
 
 async def _filled(admin: Admin, address: str, topic: str, messages: int) -> None:
@@ -130,6 +197,14 @@ async def _filled(admin: Admin, address: str, topic: str, messages: int) -> None
         for queue in range(3):
             message = outgoing(topic, str(number).encode())
             await admin.clients.send(address, msgspec.structs.replace(message, queue_id=queue))
+
+
+async def _commit(
+    admin: Admin, address: str, group: str, topics: Sequence[str], offset: int
+) -> None:
+    for topic in topics:
+        for queue in range(3):
+            await admin.offsets.commit(address, group, topic, queue, offset=offset)
 
 
 def with_admin(act: Callable[[Admin], Awaitable[None]]) -> None:
@@ -142,18 +217,9 @@ def with_admin(act: Callable[[Admin], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def topics_on(export: Export, cluster: str) -> dict[str, set[str]]:
-    """The topics of an export by broker of one cluster."""
-    return {
-        name: set(broker["topics"])
-        for name, broker in export["brokers"].items()
-        if name.startswith(cluster)
-    }
-
-
-def groups_on(export: Export, cluster: str) -> set[str]:
+def groups_on(found: Export, cluster: str) -> set[str]:
     """The groups of an export on one cluster."""
-    brokers = export["brokers"].items()
+    brokers = found["brokers"].items()
     return {group for name, one in brokers if name.startswith(cluster) for group in one["groups"]}
 
 
@@ -187,15 +253,3 @@ def completed(load: Load, what: str) -> Report:
     print(f"{what}: {report}")  # noqa: T201 - the figures, for whoever looks at them
     assert report.reordered == [], report
     return report
-
-
-def consumed(pair: Pair, topic: str, group: str) -> None:
-    """A group that is not online has consumed all that is there."""
-
-    async def commit(admin: Admin) -> None:
-        for address in pair.masters(SOURCE):
-            for queue in range(3):
-                end = await admin.topics.max_offset(address, topic, queue)
-                await admin.offsets.commit(address, group, topic, queue, offset=end)
-
-    with_admin(commit)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,22 @@ from fakes.remoting_proxy import RemotingProxy, remoting_proxy
 from fakes.rocketmq_client import soon
 from fakes.rocketmq_pairs import Pair, cluster_pair
 from fakes.rocketmq_processes import release
+from fakes.transfers import Scene
+from fakes.witness import Place
 from rocketmq.admin import Admin
 from rocketmq.pool import ClientSettings, Pool
 
+_HERE = Path(__file__).parent
 VERSIONS = ("5.3.3", "4.9.7")
 _NUMBERS = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Six servers a version: two processes that share the tests shall not both start all twelve.
+    for item in items:
+        spec = getattr(item, "callspec", None)
+        if item.path.parent == _HERE and spec is not None and "pair" in spec.params:
+            item.add_marker(pytest.mark.xdist_group(spec.params["pair"]))
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
@@ -38,9 +50,9 @@ def network(pair: Pair) -> Iterator[RemotingProxy]:
 
 
 @pytest.fixture
-def fresh() -> Callable[[str], str]:
-    """Names that no other test has."""
-    return lambda what: f"{what}-{next(_NUMBERS)}"
+def scene(pair: Pair, network: RemotingProxy, place: Place) -> Scene:
+    """Where a test makes its transfers."""
+    return Scene(pair, network, place, _NUMBERS)
 
 
 async def _registered(pair: Pair) -> None:

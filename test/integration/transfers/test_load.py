@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from fakes.remoting_proxy import Fate, RemotingProxy
-from fakes.rocketmq_load import GroupPlan, LoadPlan, running_load
-from fakes.rocketmq_pairs import SOURCE, Pair
-from fakes.waiting import eventually, pause
+from fakes.rocketmq_load import GroupPlan, running_load
+from fakes.rocketmq_pairs import Pair
+from fakes.transfers import Scene, acknowledged, completed
 from rocketmq.admin import Admin
 from rocketmq.codes import RequestCode
 from rocketmq.errors import ConnectError, ConnectionLostError, RocketmqError
@@ -18,30 +17,13 @@ from rocketmq.messages.topics import TopicConfig
 from rocketmq.pool import ClientSettings, Pool
 
 
-def test_a_load_that_nothing_disturbs_loses_nothing(
-    pair: Pair, fresh: Callable[[str], str]
-) -> None:
-    topic = fresh("steady")
-
-    async def make() -> None:
-        async with Pool(ClientSettings()) as pool:
-            for address in pair.masters(SOURCE):
-                await Admin(pool).topics.save(address, TopicConfig(topic, 2, 2))
-
-    asyncio.run(make())
-    plan = LoadPlan(
-        name_servers=pair.name_servers,
-        topic=topic,
-        groups=(GroupPlan(fresh("once")), GroupPlan(fresh("again"), fails_every=10)),
-        delayed_every=20,
-    )
-    with running_load(plan) as load:
-        eventually(lambda: _more_than(len(load.acknowledged), 100))
-        load.stop_sending()
-        eventually(lambda: _nothing(load.report().all_missing))
-        pause(0.5)
-        report = load.report()
-    assert report.reordered == [], report
+def test_a_load_that_nothing_disturbs_loses_nothing(scene: Scene) -> None:
+    topic = scene.fresh("steady")
+    scene.make([topic])
+    groups = (GroupPlan(scene.fresh("once")), GroupPlan(scene.fresh("again"), fails_every=10))
+    with running_load(scene.load(topic, *groups, delayed_every=20)) as load:
+        acknowledged(load, 100)
+        report = completed(load, f"{scene.version}, undisturbed")
     assert report.failures == (), report
     assert set(report.by_broker) == {"source-0", "source-1"}
     assert report.duplicates == dict.fromkeys(report.groups, 0), report
@@ -77,11 +59,3 @@ def test_the_network_can_be_cut_and_answers_lost(pair: Pair, network: RemotingPr
     asyncio.run(ask())
     assert lost == ["lost"]
     assert RequestCode.UPDATE_AND_CREATE_TOPIC in {asked.code for asked in network.seen}
-
-
-def _more_than(number: int, least: int) -> None:
-    assert number > least
-
-
-def _nothing(found: dict[str, set[int]]) -> None:
-    assert not found, found

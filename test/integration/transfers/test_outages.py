@@ -1,0 +1,96 @@
+"""Servers out of reach at every stage of a transfer: it waits, and goes on when they are back."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from fakes.operator_process import OperatorProcess
+from fakes.rocketmq_load import GroupPlan, running_load
+from fakes.rocketmq_pairs import SOURCE, TARGET
+from fakes.transfers import TRANSFER_S, Scene, acknowledged, completed, some_more
+from fakes.waiting import pause
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.allows_errors]
+
+CUT_S = 1.5
+
+
+def test_a_network_that_is_cut_at_every_stage_only_delays(
+    scene: Scene, operator: OperatorProcess
+) -> None:
+    topic = scene.fresh("cut")
+    scene.make([topic])
+    plan = scene.load(topic, GroupPlan(scene.fresh("payer")), per_second=20)
+    with running_load(plan) as load:
+        acknowledged(load, 20)
+        scene.create(topic)
+        stages = _cut_at_each_stage(scene, topic)
+        scene.wait_phase(topic, "Succeeded")
+        some_more(load, 20)
+        completed(load, f"{scene.version}, cut at {stages}")
+    assert len(stages) >= 5, stages
+    scene.assert_moved(topic)
+
+
+def test_a_rollback_comes_through_a_network_that_is_cut_at_every_stage(
+    scene: Scene, operator: OperatorProcess
+) -> None:
+    topic, parked = scene.fresh("cut"), scene.fresh("parked")
+    scene.make([topic], groups=[parked], messages=2)
+    before = scene.export(topic, parked)
+    scene.create(topic)
+    scene.wait_stage(topic, "Drain")
+    scene.cancel(topic)
+    stages = _cut_at_each_stage(scene, topic)
+    scene.wait_phase(topic, "RolledBack")
+    print(f"{scene.version}: rolled back, cut at {stages}")  # noqa: T201 - for who looks at it
+    assert scene.export(topic, parked) == before
+
+
+def test_servers_that_crash_and_come_back_only_delay(
+    scene: Scene, operator: OperatorProcess
+) -> None:
+    """A source, a target and a name server, while a group that is offline holds the transfer."""
+    topic, payer, late = scene.fresh("crash"), scene.fresh("payer"), scene.fresh("late")
+    pair = scene.pair
+    scene.make([topic])
+    plan = scene.load(topic, GroupPlan(payer), GroupPlan(late), per_second=20)
+    crashing = (pair.masters(SOURCE)[0], pair.masters(TARGET)[0], pair.name_servers[1])
+    with running_load(plan) as load:
+        acknowledged(load, 40)
+        load.take_offline(late)
+        some_more(load, 20)
+        scene.create(topic)
+        scene.wait_stage(topic, "Drain")
+        for address in crashing:
+            pair.kill(address)
+        pause(CUT_S)
+        assert scene.status(topic)["phase"] == "Transferring"
+        load.bring_online(late)
+        for address in crashing:
+            pair.begin(address)
+        scene.wait_phase(topic, "Succeeded", within_s=2 * TRANSFER_S)
+        some_more(load, 20)
+        completed(load, f"{scene.version}, with crashes")
+    scene.assert_moved(topic)
+
+
+def _cut_at_each_stage(scene: Scene, topic: str) -> dict[str, str]:
+    """Whenever a new stage is seen another server is cut off for a while; which and when."""
+    servers = list(scene.pair.addresses)
+    random.Random(topic).shuffle(servers)  # noqa: S311 - to be the same in each run
+    cut: dict[str, str] = {}
+    for _ in range(int(TRANSFER_S * 20)):
+        seen = scene.status(topic)
+        if scene.ended(topic):
+            return cut
+        stage = seen.get("stage", "")
+        if stage and stage not in cut:
+            cut[stage] = servers[len(cut) % len(servers)]
+            scene.network.cut(cut[stage])
+            pause(CUT_S)
+            scene.network.heal()
+        pause(0.05)
+    return cut
