@@ -197,19 +197,27 @@ def _retire(stand: Stand, side: Side, facts: SideFacts) -> Outcome | None:
     if routes and left:
         # The whole cluster's part of the route goes; who keeps the topic tells of it again.
         routes += tuple(effects.nudges(side, stand.facts.side(side), left))
+    forgotten = stand.act(routes, f"the topic is forgotten on {facts.cluster}")
+    return forgotten or _until_forgotten(stand, side, facts)
+
+
+def _until_forgotten(stand: Stand, side: Side, facts: SideFacts) -> Outcome | None:
+    """Wait until clients know; the offsets that a 4.x broker keeps go at once, and once more then.
+
+    A consumer that knows no other route goes on committing for ever.
+    """
+    progress = stand.cr.status.progress
     offsets = effects.forget_offsets(side, stand.cr, stand.record, facts)
-    cleaned = stand.act((*routes, *offsets), f"the topic is forgotten on {facts.cluster}")
-    if cleaned is not None:
-        return cleaned
+    act = stand.act(offsets, f"offsets of the topic are forgotten on {facts.cluster}")
     if not progress.attempted_at:
         after = msgspec.structs.replace(progress, attempted_at=rfc3339(stand.now))
-        return Move(progress=after, words=f"the topic is deleted on {facts.cluster}")
-    quiet_s = seconds_since(progress.attempted_at, stand.now)
-    if quiet_s < stand.refresh_s and (side == "source" or progress.opened):
-        left_s = stand.refresh_s - quiet_s
-        words = f"clients get {stand.refresh_s:.0f} s to see that it is gone"
-        return Wait(words=words, again_after_s=max(1.0, min(5.0, left_s)))
-    return None
+        return act or Move(progress=after, words=f"the topic is deleted on {facts.cluster}")
+    gone_s = seconds_since(progress.attempted_at, stand.now)
+    wanted_s = stand.refresh_s if side == "source" or progress.opened else 0.0
+    if gone_s < wanted_s:
+        words = f"clients get {wanted_s:.0f} s to see that it is gone"
+        return Wait(words=words, again_after_s=max(1.0, min(5.0, wanted_s - gone_s)))
+    return act if gone_s < wanted_s + groups_going.ATTEMPT_S else None
 
 
 def _used(stand: Stand, facts: SideFacts) -> bool:
