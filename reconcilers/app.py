@@ -20,6 +20,7 @@ from controller import logs
 from controller.apply import reported
 from controller.client.client import KubeClient
 from controller.client.config import ClientConfig, ConfigError, load_config
+from controller.client.projection import Encoded
 from controller.client.transport import AiohttpTransport
 from controller.events import EventRecorder, Reporter
 from controller.health import HealthServer, HealthSettings
@@ -44,6 +45,7 @@ from reconcilers.api.kube import (
 )
 from reconcilers.api.meta import GROUP
 from reconcilers.api.name_service import NAME_SERVICE, NameService
+from reconcilers.api.topic_transfer import TOPIC_TRANSFER, TopicTransfer
 from reconcilers.broker import BrokerReconciler
 from reconcilers.cluster_kind import Tools
 from reconcilers.cluster_metrics import ClusterMetrics
@@ -53,7 +55,11 @@ from reconcilers.guarded_caller import GuardedCaller
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.settings import Settings, settings
+from reconcilers.signing_caller import SigningCaller
+from reconcilers.topic_transfer import AdminFor, TopicTransferReconciler, edited, ended
+from rocketmq.acl import Credentials
 from rocketmq.admin import Admin
+from rocketmq.calls import Caller
 from rocketmq.pool import ClientSettings, Pool
 
 FIELD_MANAGER = "rocketmq-operator"
@@ -70,6 +76,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
     name_services: dict[str, Informer[NameService | Undecodable]]
     brokers: dict[str, Informer[Broker | Undecodable]]
+    topic_transfers: dict[str, Informer[TopicTransfer | Undecodable]]
     pods: dict[str, Informer[Pod | Undecodable]]
     claims: dict[str, Informer[PersistentVolumeClaim | Undecodable]]
     children: dict[Resource, dict[str, Informer[Snapshot]]]
@@ -78,6 +85,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
         """All informers as components, each seen by the metrics."""
         yield from _components(self.name_services, metrics)
         yield from _components(self.brokers, metrics)
+        yield from _components(self.topic_transfers, metrics)
         yield from _components(self.pods, metrics)
         yield from _components(self.claims, metrics)
         for informers in self.children.values():
@@ -91,6 +99,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
             pods=_cached(self.pods),
             claims=_cached(self.claims),
             children={resource: _cached(found) for resource, found in self.children.items()},
+            topic_transfers=_cached(self.topic_transfers),
         )
 
 
@@ -122,12 +131,19 @@ async def run(chosen: Settings) -> int:
             metrics=metrics.request_observer(_host(config)),
             before_write=elected.require,
         )
-        admin = Admin(GuardedCaller(pool, elected.require))
-        return await _manager(chosen, client, admin, metrics, elected).run()
+        caller = GuardedCaller(pool, elected.require)
+        return await _manager(chosen, client, caller, metrics, elected).run()
+
+
+def _admin_for(caller: Caller) -> AdminFor:
+    def admin(account: Credentials | None) -> Admin:
+        return Admin(caller if account is None else SigningCaller(caller, account))
+
+    return admin
 
 
 def _manager(
-    chosen: Settings, client: KubeClient, admin: Admin, metrics: Metrics, elected: Election
+    chosen: Settings, client: KubeClient, caller: Caller, metrics: Metrics, elected: Election
 ) -> Manager:
     watched = _watched(client, chosen.namespaces or ("",))
     events = EventRecorder(
@@ -136,7 +152,7 @@ def _manager(
     caches = watched.caches()
     tools = Tools(
         client=client,
-        admin=admin,
+        admin=Admin(caller),
         caches=caches,
         events=events,
         record=reported(metrics),
@@ -161,7 +177,10 @@ def _manager(
             lease=elected.components(events.record),
             controllers=tuple(
                 Component(f"controller {controller.name}", controller.run, stop=controller.stop)
-                for controller in _controllers(chosen, tools, watched, metrics)
+                for controller in (
+                    *_controllers(chosen, tools, watched, metrics),
+                    _transfers(chosen, tools, _admin_for(caller), watched, metrics),
+                )
             ),
         )
     )
@@ -169,51 +188,35 @@ def _manager(
 
 
 def _watched(client: KubeClient, namespaces: tuple[str, ...]) -> Watched:
+    def informers(
+        resource: Resource,
+        decoder: Callable[[Encoded], T],
+        *,
+        label_selector: str = "",
+        owned: bool = False,
+    ) -> dict[str, Informer[T]]:
+        return {
+            namespace: Informer(
+                client,
+                resource,
+                decoder,
+                namespace=namespace or None,
+                label_selector=label_selector,
+                indexers={OWNER: owner_uids} if owned else {},
+            )
+            for namespace in namespaces
+        }
+
     ours = names.OURS_SELECTOR
+    claims = typed(PersistentVolumeClaim)
     return Watched(
-        name_services={
-            namespace: Informer(
-                client, NAME_SERVICE, typed(NameService), namespace=namespace or None
-            )
-            for namespace in namespaces
-        },
-        brokers={
-            namespace: Informer(client, BROKER, typed(Broker), namespace=namespace or None)
-            for namespace in namespaces
-        },
-        pods={
-            namespace: Informer(
-                client,
-                POD,
-                typed(Pod),
-                namespace=namespace or None,
-                label_selector=ours,
-                indexers={OWNER: owner_uids},
-            )
-            for namespace in namespaces
-        },
-        claims={
-            namespace: Informer(
-                client,
-                PERSISTENT_VOLUME_CLAIM,
-                typed(PersistentVolumeClaim),
-                namespace=namespace or None,
-                label_selector=ours,
-            )
-            for namespace in namespaces
-        },
+        name_services=informers(NAME_SERVICE, typed(NameService)),
+        brokers=informers(BROKER, typed(Broker)),
+        topic_transfers=informers(TOPIC_TRANSFER, typed(TopicTransfer)),
+        pods=informers(POD, typed(Pod), label_selector=ours, owned=True),
+        claims=informers(PERSISTENT_VOLUME_CLAIM, claims, label_selector=ours),
         children={
-            resource: {
-                namespace: Informer(
-                    client,
-                    resource,
-                    snapshot,
-                    namespace=namespace or None,
-                    label_selector=ours,
-                    indexers={OWNER: owner_uids},
-                )
-                for namespace in namespaces
-            }
+            resource: informers(resource, snapshot, label_selector=ours, owned=True)
             for resource in CHILDREN
         },
     )
@@ -249,6 +252,18 @@ def _controllers(
             name_service.watch(child, controlling_owner(GROUP, NAME_SERVICE.kind))
             broker.watch(child, controlling_owner(GROUP, BROKER.kind))
     return name_service, broker
+
+
+def _transfers(
+    chosen: Settings, tools: Tools, admin_for: AdminFor, watched: Watched, metrics: Metrics
+) -> Controller:
+    """What it waits for at the servers sends no events: it looks by itself."""
+    reconciler = TopicTransferReconciler(tools, admin_for)
+    transfers = _controller("topic_transfer", reconciler, chosen, metrics)
+    for own in watched.topic_transfers.values():
+        transfers.watch(own, edited)
+        transfers.watch(own, ended(tools.caches.topic_transfers))
+    return transfers
 
 
 def _controller(

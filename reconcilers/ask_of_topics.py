@@ -17,10 +17,10 @@ from reconcilers.api.topic_transfer import Stage, TopicTransfer
 from reconcilers.api.transfer_record import TransferRecord
 from reconcilers.desired.transfer_servers import TransferServers
 from reconcilers.facts import Silence
+from reconcilers.hidden_messages import ask_all, ask_hidden
 from reconcilers.transfer.draining import asks_for_hidden
 from reconcilers.transfer.facts import (
     Consumers,
-    Hidden,
     Look,
     Queues,
     ServerLook,
@@ -30,9 +30,7 @@ from reconcilers.transfer.facts import (
 )
 from reconcilers.transfer.groups_going import going_topics
 from rocketmq.admin import Admin
-from rocketmq.backlog import DELAY_TOPIC, HALF_TOPIC, TRANSACTION_GROUP, lag
-from rocketmq.errors import ProtocolError, RocketmqError, TopicNotExistError
-from rocketmq.messages.brokers import RuntimeInfo
+from rocketmq.errors import RocketmqError, TopicNotExistError
 from rocketmq.messages.groups import ConsumerConnection, GroupTable
 from rocketmq.messages.name_servers import ORDER_TOPIC_NAMESPACE
 from rocketmq.messages.offsets import CommittedOffsets
@@ -49,15 +47,8 @@ from rocketmq.system_names import (
 ANSWER_WITHIN_S = 20.0
 """All questions to one server; a broker with many groups needs some."""
 
-AT_ONCE = 16
-"""Calls to one broker at a time: it serves clients with the same threads."""
-
-_LEVELS = 18
 _A_USERS_ALL_THE_SAME = "DEFAULT_CONSUMER"
 _BROADCASTING = "BROADCASTING"
-_OF_TIMERS = ("timerOffsetBehind", "timerCongestNum")
-_UNSEEN = ("popConsumerKVServiceEnable", "timerRocksDBEnable")
-"""Settings of 5.4 and later that keep messages where no operation shows them."""
 
 T = TypeVar("T")
 
@@ -193,7 +184,7 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
     if settings.get("brokerName") != name:
         # An address may have come to another broker since name servers heard of it.
         return Silence(f"{at} is {settings.get('brokerName')}")
-    hidden = await _hidden(admin, at, settings) if question.hidden else None
+    hidden = await ask_hidden(admin, at, settings) if question.hidden else None
     info = await admin.brokers.runtime_info(at)
     table = await admin.topics.all(at)
     groups = await admin.groups.all(at)
@@ -201,7 +192,7 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
     offsets = await admin.offsets.all(at)
     found = _groups_of(topic, named, offsets, groups)
     wanted = sorted(found | set(question.groups))
-    consumers = await _all(wanted, lambda one: admin.groups.consumer_connection(at, one))
+    consumers = await ask_all(wanted, lambda one: admin.groups.consumer_connection(at, one))
     related = {
         name: table.topic_config_table[name]
         for group in wanted
@@ -210,7 +201,7 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
     }
     here = table.topic_config_table.get(topic)
     looked_at = related | ({topic: here} if here is not None else {})
-    queues = await _all(
+    queues = await ask_all(
         looked_at, lambda one: _queues(admin, at, looked_at[one], _width(looked_at[one], offsets))
     )
     return Look(
@@ -321,57 +312,6 @@ def _shared(
             yield group
 
 
-async def _hidden(admin: Admin, address: str, settings: Mapping[str, str]) -> Hidden:
-    for key in _UNSEEN:
-        if settings.get(key) == "true":
-            raise ProtocolError(f"{key} is true: nobody can ask for all messages", address=address)
-    delivered = await admin.offsets.delayed(address)
-    ends = await _all(
-        (str(level) for level in range(1, _LEVELS + 1)),
-        lambda level: admin.topics.max_offset(address, DELAY_TOPIC, int(level) - 1),
-    )
-    half = await _half(admin, address)
-    info = await admin.brokers.runtime_info(address)
-    return Hidden(
-        delays={
-            int(level): (delivered.get(int(level), 0), end) for level, end in ends.items() if end
-        },
-        timed=_timed(info),
-        half=half,
-        half_given_up_s=_given_up_s(settings),
-        undispatched=max(0, info.dispatch_behind_bytes),
-    )
-
-
-async def _half(admin: Admin, address: str) -> int:
-    """Transactions that the broker has not seen ended; their topic has one queue."""
-    passed = (await admin.offsets.all(address)).of(HALF_TOPIC, TRANSACTION_GROUP)
-    end = await admin.topics.max_offset(address, HALF_TOPIC, 0)
-    first = await admin.topics.min_offset(address, HALF_TOPIC, 0)
-    return lag(QueueOffsets(max(0, first), end), passed.get(0))
-
-
-def _given_up_s(settings: Mapping[str, str]) -> float:
-    """How long the broker asks producers what became of a transaction."""
-
-    def number(key: str, default: float) -> float:
-        text = settings.get(key, "")
-        return float(text) if text.isdecimal() else default
-
-    interval_s = number("transactionCheckInterval", 60_000) / 1000
-    first_s = number("transactionTimeOut", 6_000) / 1000
-    return first_s + (number("transactionCheckMax", 15) + 1) * interval_s
-
-
-def _timed(info: RuntimeInfo) -> int:
-    if info.version.startswith("V4_"):
-        return 0
-    found = [info.table.get(key, "") for key in _OF_TIMERS]
-    if not all(text.removeprefix("-").isdecimal() for text in found):
-        raise ProtocolError(f"{' and '.join(_OF_TIMERS)} are no whole numbers: {found}")
-    return sum(max(0, int(text)) for text in found)
-
-
 async def _each(
     names: Iterable[str], call: Callable[[str], Awaitable[T | Silence]]
 ) -> dict[str, T | Silence]:
@@ -389,26 +329,3 @@ async def _each(
     async with asyncio.TaskGroup() as group:
         asked = {name: group.create_task(ask(name)) for name in dict.fromkeys(names)}
     return {name: task.result() for name, task in asked.items()}
-
-
-async def _all(names: Iterable[str], call: Callable[[str], Awaitable[T]]) -> dict[str, T]:
-    """What `call` gives for each, a few at a time. Raises the first error."""
-    slots = asyncio.Semaphore(AT_ONCE)
-    errors: list[RocketmqError] = []
-    found: dict[str, T] = {}
-
-    async def ask(name: str) -> None:
-        async with slots:
-            if errors:
-                return
-            try:
-                found[name] = await call(name)
-            except RocketmqError as error:
-                errors.append(error)
-
-    async with asyncio.TaskGroup() as group:
-        for name in dict.fromkeys(names):
-            group.create_task(ask(name))
-    if errors:
-        raise errors[0]
-    return found

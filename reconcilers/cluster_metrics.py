@@ -16,6 +16,7 @@ from controller.conditions import Condition
 from controller.objects import ObjectMeta
 from reconcilers.api.broker import BROKER, Broker
 from reconcilers.api.name_service import NAME_SERVICE, NameService
+from reconcilers.api.topic_transfer import TOPIC_TRANSFER, TopicTransfer
 from reconcilers.observe import Caches
 
 _WHICH = ("namespace", "name")
@@ -74,7 +75,29 @@ class _Clusters(Collector):
                 which = (service.metadata.namespace, service.metadata.name)
                 name_servers.add_metric((*which, "wanted"), service.spec.size)
                 name_servers.add_metric((*which, "ready"), service.status.ready_replicas)
-        return (conditions, brokers, name_servers, lag)
+        left, phases = _transfer_families()
+        for transfer in self._caches.topic_transfers.all():
+            if isinstance(transfer, TopicTransfer):
+                status, metadata = transfer.status, transfer.metadata
+                _add(conditions, TOPIC_TRANSFER.kind, metadata, status.conditions)
+                left.add_metric((metadata.namespace, metadata.name), status.lag)
+                phase = status.phase or "New"
+                phases.add_metric((metadata.namespace, metadata.name, phase), 1)
+        return (conditions, brokers, name_servers, lag, left, phases)
+
+
+def _transfer_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    left = GaugeMetricFamily(
+        "rocketmq_operator_transfer_lag_messages",
+        "Messages of the topic that are left on the source, as the power of two below.",
+        labels=_WHICH,
+    )
+    phases = GaugeMetricFamily(
+        "rocketmq_operator_transfer_phase",
+        "How the transfer of a topic stands: 1 for the phase that it is in.",
+        labels=(*_WHICH, "phase"),
+    )
+    return left, phases
 
 
 def _add(

@@ -1,7 +1,7 @@
 """What the operator may do in a cluster, as data: the role manifests are generated from it. Pure.
 
-Nothing that is not used: no secrets, no exec, no deletion of claims, no writes to the spec of our
-own resources.
+Nothing that is not used: no exec, no deletion of claims, no writes to the spec of our own
+resources, no lists of secrets.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ from reconcilers.api.kube import (
     PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
+    SECRET,
     SERVICE,
     STATEFUL_SET,
 )
 from reconcilers.api.meta import GROUP
+from reconcilers.api.topic_transfer import TOPIC_TRANSFER
 
 ROLE_NAME = "rocketmq-operator"
 ELECTION_ROLE_NAME = "rocketmq-operator-leader-election"
 LEASE_NAME = "rocketmq-operator"
 
 _OWN = tuple(definition.resource.plural for definition in DEFINITIONS)
+_OWNERS = tuple(plural for plural in _OWN if plural != TOPIC_TRANSFER.plural)
+"""Those that own objects."""
 _WATCH = ("list", "watch")
 _MANAGE = ("get", *_WATCH, "create", "patch", "delete")
 
@@ -57,10 +61,22 @@ RULES = (
     ),
     Rule(
         group=GROUP,
-        resources=tuple(f"{plural}/finalizers" for plural in _OWN),
+        resources=tuple(f"{plural}/finalizers" for plural in _OWNERS),
         verbs=("update",),
         reason="Owner references with blockOwnerDeletion, where the admission plug-in "
         "OwnerReferencesPermissionEnforcement is on (OpenShift).",
+    ),
+    Rule(
+        group=GROUP,
+        resources=(TOPIC_TRANSFER.plural,),
+        verbs=("patch",),
+        reason="The finalizer that keeps a transfer until it is done or undone.",
+    ),
+    Rule(
+        group="",
+        resources=(SECRET.plural,),
+        verbs=("get",),
+        reason="Accounts of clusters that check permissions, where a TopicTransfer names them.",
     ),
     Rule(
         group=STATEFUL_SET.group,

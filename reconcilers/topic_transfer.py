@@ -20,6 +20,7 @@ from controller.errors import NotFoundError
 from controller.events import Event, Regarding
 from controller.objects import Change, Key, ObjectMeta, ObjectRef, Undecodable
 from controller.reconcile import Request, Result, Terminal
+from controller.triggers import Trigger
 from reconcilers import reasons
 from reconcilers.act_on_topics import Failed, act_on_topics
 from reconcilers.api.kube import SECRET, Pod
@@ -280,3 +281,21 @@ def _essence(metadata: ObjectMeta) -> tuple[object, ...]:
         metadata.annotations,
         metadata.labels,
     )
+
+
+def ended(transfers: Cached[TopicTransfer | Undecodable]) -> Trigger[TopicTransfer | Undecodable]:
+    """The other transfers of its topic, when one is over: they may have waited for it."""
+
+    def others(change: Change[TopicTransfer | Undecodable]) -> Iterable[Key]:
+        old, new = change.old, change.new
+        if not isinstance(old, TopicTransfer):
+            return
+        over = new is None or (isinstance(new, TopicTransfer) and is_terminal(new))
+        if is_terminal(old) or not over:
+            return
+        for other in transfers.all():
+            same = isinstance(other, TopicTransfer) and other.spec.topic == old.spec.topic
+            if same and other.metadata.key != change.key:
+                yield other.metadata.key
+
+    return others

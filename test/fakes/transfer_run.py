@@ -1,4 +1,4 @@
-"""A TopicTransfer in a topic world: the real reconciler, an API server in memory, one clock for all.
+"""A TopicTransfer in a topic world: the real reconciler, an API server in memory, one clock.
 
 `run` reconciles as the queue would, and lets the world live in between. The operator may die at any
 call, of the servers or of the API server; the next reconcile is its successor's.
@@ -228,7 +228,9 @@ class TransferRun:
                 self.world.advance(int(debt))
                 debt -= int(debt)
         found = self.get(name)
-        words = None if found is None else (found.status.phase, found.status.stage, found.status.step)
+        words = (
+            None if found is None else (found.status.phase, found.status.stage, found.status.step)
+        )
         raise AssertionError(f"not over after {within_s} s: {words}")
 
     def _touch(self, ref: ObjectRef) -> None:

@@ -17,11 +17,15 @@ def test_nothing_is_granted_by_wildcard_or_twice() -> None:
     assert len(GRANTED) == sum(len(rule.resources) * len(rule.verbs) for rule in RULES)
 
 
-def test_secrets_exec_and_the_users_own_spec_are_out_of_reach() -> None:
+def test_exec_and_the_users_own_spec_are_out_of_reach() -> None:
     resources = {resource for _group, resource, _verb in GRANTED}
-    assert not {"secrets", "pods/exec", "nodes"} & resources
+    assert not {"pods/exec", "nodes"} & resources
     writes = {verb for _group, resource, verb in GRANTED if resource in {"brokers", "nameservices"}}
     assert writes == {"get", "list", "watch"}
+
+
+def test_secrets_may_be_read_one_by_one_alone() -> None:
+    assert {verb for _group, resource, verb in GRANTED if resource == "secrets"} == {"get"}
 
 
 def test_claims_may_be_neither_made_nor_deleted() -> None:
