@@ -251,10 +251,15 @@ class _Consumer:
 
     async def leave(self) -> None:
         """Say good-bye; what was consumed is committed already."""
-        for address in self._met:
-            await self._admin.clients.unregister(
-                address, self._client_id, consumer_group=self._group.name
-            )
+        await self._part(self._met)
+
+    async def _part(self, addresses: set[str]) -> None:
+        """Leave brokers that no route names any more; Java clients leave when their line ends."""
+        for address in addresses:
+            with suppress(RocketmqError):
+                await self._admin.clients.unregister(
+                    address, self._client_id, consumer_group=self._group.name
+                )
 
     @property
     def _client_id(self) -> str:
@@ -269,6 +274,7 @@ class _Consumer:
         subscribed = tuple(Subscription(topic, sub_version=1) for topic in topics)
         consumers = (ConsumerData(self._group.name, subscribed),)
         beat = Heartbeat(self._client_id, (ProducerData("load"),), consumers)
+        await self._part(self._met - addresses)
         self._met = set()
         for address in addresses:
             with suppress(RocketmqError):

@@ -18,7 +18,7 @@ from fakes.transfers import ALL, FORTH, TRANSFER_S, Scene, acknowledged, complet
 from fakes.waiting import eventually, pause
 
 SEED = os.environ.get("ROCKETMQ_SEED", "1")
-ACTS = int(os.environ.get("ROCKETMQ_ACTS", "30" if ALL else "3"))
+ACTS = int(os.environ.get("ROCKETMQ_ACTS", "30" if ALL else "0"))
 
 pytestmark = [pytest.mark.timeout(120 + 60 * ACTS), pytest.mark.allows_errors]
 
@@ -90,6 +90,7 @@ class Series:
         self._scene.pair.begin(address)
 
 
+@pytest.mark.skipif(not ACTS, reason="an act takes half a minute: make soak")
 def test_a_series_of_acts_loses_no_message(scene: Scene, operators: Operators) -> None:
     topic, payer, retrier = scene.fresh("series"), scene.fresh("payer"), scene.fresh("retrier")
     scene.make([topic])
