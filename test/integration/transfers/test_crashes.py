@@ -39,7 +39,7 @@ def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
 
 
 class Deaths:
-    """Operators that die one after the other, at a server's call and at the API server's in turn."""
+    """Operators that die one after the other, at calls of either kind in turn."""
 
     def __init__(
         self, operators: Operators, proxy: FaultProxy, killers: tuple[Killer, ...]
