@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from fakes.rocketmq_pairs import Pair
+from fakes.rocketmq_pairs import SOURCE, TARGET, Pair
 from fakes.rocketmq_processes import mqadmin
 from rocketmq import system_names
 from rocketmq.admin import Admin
@@ -77,18 +77,21 @@ async def _routes(admin: Admin, address: str, names: Sequence[str]) -> Export:
 
 
 def mqadmin_export(pair: Pair, folder: Path, *names: str) -> Export:
-    """What mqadmin exports of each broker: topics with their permissions, and groups."""
+    """What mqadmin exports of each cluster: topics with their permissions, and groups.
 
-    def of(item: tuple[str, str]) -> tuple[str, Export]:
-        name, address = item
-        home = folder / name
+    It adds up the numbers of queues of a cluster's masters.
+    """
+
+    def of(cluster: str) -> tuple[str, Export]:
+        home = folder / cluster
         home.mkdir(parents=True, exist_ok=True)
-        arguments = ["exportMetadata", "-b", address, "-f", str(home)]
-        mqadmin(pair.release, home, [*arguments, "-n", pair.name_servers[0]])
-        return name, _written(home, names)
+        arguments = ["exportMetadata", "-c", cluster, "-f", str(home), "-s"]
+        printed = mqadmin(pair.release, home, [*arguments, "-n", pair.name_servers[0]])
+        assert "success" in printed, printed
+        return cluster, _written(home, names)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(pool.map(of, sorted(pair.brokers.items())))
+        return dict(pool.map(of, (SOURCE, TARGET)))
 
 
 def mqadmin_lag(pair: Pair, folder: Path, group: str) -> int:
@@ -102,14 +105,12 @@ def mqadmin_lag(pair: Pair, folder: Path, group: str) -> int:
 
 
 def _written(folder: Path, names: Sequence[str]) -> Export:
-    tables: Export = {"topics": {}, "groups": {}}
-    keys = {"topicConfigTable": "topics", "subscriptionGroupTable": "groups"}
-    for path in folder.glob("*.json"):
-        written = json.loads(path.read_text(encoding="utf-8"))
-        for key, kind in keys.items():
-            table = written.get(key, {})
-            tables[kind] |= {one: table[one] for one in _named(table, names)}
-    return tables
+    written = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    tables = {"topics": "topicConfigTable", "groups": "subscriptionGroupTable"}
+    return {
+        kind: {one: written[table][one] for one in _named(written[table], names)}
+        for kind, table in tables.items()
+    }
 
 
 def _named(found: Iterable[str], names: Sequence[str]) -> list[str]:

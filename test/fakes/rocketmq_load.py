@@ -31,6 +31,8 @@ from rocketmq.system_names import retry_topic
 REFRESH_S = 0.5
 _HEARTBEAT_S = 1.0
 _IDLE_S = 0.02
+_LOOK_S = 0.25
+"""How often consumers look for messages: a dozen queues each, of several groups."""
 _Queue = tuple[str, str, int]
 """brokerName, address, queue."""
 
@@ -247,7 +249,7 @@ class _Consumer:
                 await self._commit(*place)
                 del self._positions[place]
             had = await asyncio.gather(*(self._read(*place) for place in places))
-            await asyncio.sleep(0.0 if any(had) else _IDLE_S)
+            await asyncio.sleep(0.0 if any(had) else _LOOK_S)
 
     async def leave(self) -> None:
         """Say good-bye; what was consumed is committed already."""

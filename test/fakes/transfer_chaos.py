@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from fakes.topic_world import Fault, TopicWorld
+from fakes.topic_world import Fault
 from fakes.topic_world_clients import FIRST, LAST, Consumer
 from fakes.topic_world_clusters import NAMES, TOPIC, V4, V5, consumer, producer, two_clusters
 from fakes.topic_world_export import export, lost

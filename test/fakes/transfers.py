@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from fakes.rocketmq_pairs import SOURCE, TARGET, Pair
 from fakes.waiting import eventually, pause
 from fakes.witness import Object, Place
 from rocketmq.admin import Admin
+from rocketmq.errors import RocketmqError
 from rocketmq.messages.groups import SubscriptionGroup
 from rocketmq.messages.topics import TopicConfig
 from rocketmq.pool import ClientSettings, Pool
@@ -107,6 +109,11 @@ class Scene(msgspec.Struct, frozen=True):
         found: Object = self.place.get(_KIND, name).get("status", {})
         return found
 
+    def stages(self) -> dict[str, str]:
+        """How far every transfer is."""
+        found = self.place.list(_KIND)
+        return {one["metadata"]["name"]: one.get("status", {}).get("stage", "") for one in found}
+
     def ended(self, name: str) -> bool:
         """Whether nothing more is done."""
         return self.status(name).get("phase") in _ENDED
@@ -175,7 +182,8 @@ class Scene(msgspec.Struct, frozen=True):
             for address in self.pair.masters(SOURCE):
                 for queue in range(3):
                     end = await admin.topics.max_offset(address, topic, queue)
-                    await admin.offsets.commit(address, group, topic, queue, offset=end)
+                    with suppress(RocketmqError):  # the topic may have gone meanwhile
+                        await admin.offsets.commit(address, group, topic, queue, offset=end)
 
         with_admin(commit)
 
