@@ -21,7 +21,7 @@ from rocketmq.admin import Admin
 from rocketmq.calls import Request
 from rocketmq.codes import RequestCode
 from rocketmq.errors import RocketmqError, TopicNotExistError
-from rocketmq.messages.clients import ConsumerData, Heartbeat, Outgoing, ProducerData, Pull
+from rocketmq.messages.clients import ConsumerData, Heartbeat, Outgoing, ProducerData, Pull, Sent
 from rocketmq.messages.groups import Subscription
 from rocketmq.messages.stored import Message
 from rocketmq.pool import ClientSettings, Pool
@@ -33,6 +33,10 @@ _HEARTBEAT_S = 1.0
 _IDLE_S = 0.02
 _LOOK_S = 0.25
 """How often consumers look for messages: a dozen queues each, of several groups."""
+_GROUP = "load"
+_OPEN_S = 1.0
+_PREPARED, _COMMITTED = 1 << 2, 2 << 2
+"""Bits of sysFlag."""
 _Queue = tuple[str, str, int]
 """brokerName, address, queue."""
 
@@ -48,8 +52,10 @@ class GroupPlan(msgspec.Struct, frozen=True):
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What is sent and who consumes it.
 
-    One in `delayed_every` messages is delayed by five seconds. With `keys` a message has the key of
-    its number, and one key's messages go to one queue, in order.
+    One in `delayed_every` messages is delayed by five seconds, one in `timed_every` (5.x) comes
+    three seconds later by a timer, one in `open_every` is sent in a transaction that is open for a
+    second. With `keys` a message has the key of its number, and one key's messages go to one queue,
+    in order.
     """
 
     name_servers: tuple[str, ...]
@@ -58,6 +64,8 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     per_second: int = 40
     keys: int = 0
     delayed_every: int = 0
+    timed_every: int = 0
+    open_every: int = 0
 
 
 class Load:
@@ -102,7 +110,7 @@ class Load:
         self._loop = asyncio.get_running_loop()
         started.set()
         async with Pool(ClientSettings(calls_per_address=64)) as pool, asyncio.TaskGroup() as tasks:
-            made = [tasks.create_task(self._produce(Admin(pool)))]
+            made = [tasks.create_task(self._produce(pool))]
             made += [tasks.create_task(self._group(one)) for one in self.plan.groups]
             await self._stopping.wait()
             for task in made:
@@ -113,8 +121,8 @@ class Load:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
 
-    async def _produce(self, admin: Admin) -> None:
-        producer = _Producer(self.plan, admin)
+    async def _produce(self, pool: Pool) -> None:
+        producer = _Producer(self.plan, pool)
         started = asyncio.get_running_loop().time()
         for number in count():
             while not self._sending.is_set():  # noqa: ASYNC110 - set from another thread
@@ -180,17 +188,17 @@ class _Routes:
 
 
 class _Producer:
-    def __init__(self, plan: LoadPlan, admin: Admin) -> None:
+    def __init__(self, plan: LoadPlan, pool: Pool) -> None:
         self._plan = plan
-        self._admin = admin
-        self._routes = _Routes(plan, admin)
+        self._pool = pool
+        self._admin = Admin(pool)
+        self._routes = _Routes(plan, self._admin)
         self._turn = 0
 
     async def send(self, number: int, failures: list[str]) -> Acknowledged:
         """Send one message until it is acknowledged."""
         key = number % self._plan.keys if self._plan.keys else -1
-        every = self._plan.delayed_every
-        delayed = bool(every) and number % every == every - 1
+        late = self._late(number)
         while True:
             route = await self._routes.of(self._plan.topic)
             queues = self._routes.queues(route, write=True)
@@ -200,25 +208,54 @@ class _Producer:
             self._turn += 1
             name, address, queue = queues[(key if key >= 0 else self._turn) % len(queues)]
             try:
-                sent = await self._admin.clients.send(
-                    address, self._message(number, queue, delayed)
-                )
+                sent = await self._admin.clients.send(address, self._message(number, queue, late))
+                if "TRAN_MSG" in late:
+                    await self._commit(address, sent)
             except RocketmqError as error:
                 failures.append(f"{number}: {error}")
                 await asyncio.sleep(_IDLE_S)
                 continue
             at = asyncio.get_running_loop().time()
-            return Acknowledged(number, key, name, sent.queue_id, sent.queue_offset, delayed, at)
+            place = (sent.queue_id, sent.queue_offset)
+            return Acknowledged(number, key, name, *place, delayed=bool(late), at=at)
 
-    def _message(self, number: int, queue: int, delayed: bool) -> Outgoing:
+    def _late(self, number: int) -> dict[str, str]:
+        """The properties of a message that does not come at once; none for most of them."""
+        plan = self._plan
+        kinds = (
+            (plan.delayed_every, {"DELAY": "2"}),
+            (plan.timed_every, {"TIMER_DELAY_SEC": "3"}),
+            (plan.open_every, {"TRAN_MSG": "true", "PGROUP": _GROUP}),
+        )
+        for every, properties in kinds:
+            if every and number % every == every - 1:
+                return properties
+        return {}
+
+    def _message(self, number: int, queue: int, late: dict[str, str]) -> Outgoing:
         return Outgoing(
             topic=self._plan.topic,
             body=str(number).encode(),
-            producer_group="load",
+            producer_group=_GROUP,
             born_timestamp=0,
             queue_id=queue,
-            properties={"DELAY": "2"} if delayed else {},
+            properties={"UNIQ_KEY": f"{self._plan.topic}-{number}", **late},
+            sys_flag=_PREPARED if "TRAN_MSG" in late else 0,
         )
+
+    async def _commit(self, address: str, half: Sent) -> None:
+        await asyncio.sleep(_OPEN_S)
+        fields = {
+            "producerGroup": _GROUP,
+            "tranStateTableOffset": str(half.queue_offset),
+            # A message's id ends in its place in the log.
+            "commitLogOffset": str(int(half.message_id[-16:], 16)),
+            "commitOrRollback": str(_COMMITTED),
+            "fromTransactionCheck": "false",
+            "msgId": half.message_id,
+            "transactionId": "",
+        }
+        await self._pool.send_one_way(address, Request(RequestCode.END_TRANSACTION, fields))
 
 
 class _Consumer:
@@ -275,7 +312,7 @@ class _Consumer:
         topics = (*self._topics, *self._group.other_topics)
         subscribed = tuple(Subscription(topic, sub_version=1) for topic in topics)
         consumers = (ConsumerData(self._group.name, subscribed),)
-        beat = Heartbeat(self._client_id, (ProducerData("load"),), consumers)
+        beat = Heartbeat(self._client_id, (ProducerData(_GROUP),), consumers)
         await self._part(self._met - addresses)
         self._met = set()
         for address in addresses:

@@ -78,23 +78,10 @@ class Scene(msgspec.Struct, frozen=True):
         """`5.3.3`."""
         return self.pair.release.version
 
-    def load(
-        self,
-        topic: str,
-        *groups: GroupPlan,
-        per_second: int = 40,
-        keys: int = 0,
-        delayed_every: int = 0,
-    ) -> LoadPlan:
+    def load(self, topic: str, *groups: GroupPlan, **plan: int) -> LoadPlan:
         """A load of the topic by clients that go past the network of the operator."""
-        return LoadPlan(
-            name_servers=self.pair.name_servers,
-            topic=topic,
-            groups=groups,
-            per_second=per_second,
-            keys=keys,
-            delayed_every=delayed_every,
-        )
+        names = self.pair.name_servers
+        return LoadPlan(name_servers=names, topic=topic, groups=groups, **plan)
 
     def delete(self, name: str) -> None:
         """Delete the resource, which asks for the same as to cancel it."""

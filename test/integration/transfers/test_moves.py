@@ -37,6 +37,8 @@ def test_topics_move_with_their_groups_under_load(
         GroupPlan(shared, other_topics=(other,)),
         GroupPlan(late),
         delayed_every=20,
+        timed_every=25 if scene.pair.release.five else 0,
+        open_every=30,
     )
     ordered, one = scene.fresh("ordered"), scene.fresh("one")
     scene.make([ordered])
