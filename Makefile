@@ -41,7 +41,8 @@ demo-down: ## Remove all that `make demo` made
 	@$(PYTHON) hack/demo down --name $(CLUSTER)
 
 ##@ Checks
-.PHONY: setup test lint unit integration programs rolls conformance soak bench e2e generate verify lock
+.PHONY: setup test lint unit integration programs rolls transfers conformance soak bench e2e \
+  generate verify lock
 setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
 # The folder is named for the lock file: a clone with the same one finds it complete.
 $(VENV)/.complete:
@@ -63,11 +64,16 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 unit: setup ## Unit tests: no sockets, virtual time
 	@$(PYTEST) $(SHARED) test/unit
 integration: programs ## The operator against a real kube-apiserver, etcd and controller-manager
-	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) rocketmq/conformance)
+	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) transfers rocketmq/conformance)
 rolls: programs ## The same through whole rolls, with operators that die in them; the scripts in the pods
 	@$(PYTEST) $(SHARED) $(addprefix test/integration/,$(LONGER))
-soak: programs ## Rolls with a kill at every write: ten minutes; then 100 random acts on a node: an hour
+transfers: programs ## Topics that move between real servers of two versions, under load
+	@for version in $(ROCKETMQ_VERSION) $(ROCKETMQ_OTHER_VERSIONS); do \
+	  $(cluster) rocketmq --version "$$version" >/dev/null; done
+	@$(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers  # one process a version
+soak: programs ## Rolls and transfers with a kill at every write; then 100 random acts on a node: an hour and more
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
+	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers
 	@ROCKETMQ_ACTS=$(ACTS) $(PYTEST) test/e2e/test_acts.py
 programs: setup
 	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \
