@@ -21,6 +21,8 @@ VENV := $(CACHE)/venv/$(shell cat requirements/dev.txt | sha256sum | cut -c1-12)
 BIN  := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 SHARED := -n $(WORKERS) --dist worksteal
+# Transfers, scalings and faults of `make soak`; ROCKETMQ_SEED chooses which.
+ACTS ?= 100
 # Integration tests that `make test` leaves to `make rolls`, to stay under four minutes.
 LONGER := rolls reconcilers fakes
 cluster = $(PYTHON) hack/cluster
@@ -39,7 +41,8 @@ demo-down: ## Remove all that `make demo` made
 	@$(PYTHON) hack/demo down --name $(CLUSTER)
 
 ##@ Checks
-.PHONY: setup test lint unit integration programs rolls conformance soak bench e2e generate verify lock
+.PHONY: setup test lint unit integration programs rolls transfers conformance soak bench e2e \
+  generate verify lock
 setup: $(VENV)/.complete ## Install the locked development tools into the cache folder
 # The folder is named for the lock file: a clone with the same one finds it complete.
 $(VENV)/.complete:
@@ -61,11 +64,17 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 unit: setup ## Unit tests: no sockets, virtual time
 	@$(PYTEST) $(SHARED) test/unit
 integration: programs ## The operator against a real kube-apiserver, etcd and controller-manager
-	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) rocketmq/conformance)
+	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) transfers rocketmq/conformance)
 rolls: programs ## The same through whole rolls, with operators that die in them; the scripts in the pods
 	@$(PYTEST) $(SHARED) $(addprefix test/integration/,$(LONGER))
-soak: programs ## Rolls with a kill at every write and every change of a broker: ten minutes
+transfers: programs ## Topics that move between real servers of two versions, under load
+	@for version in $(ROCKETMQ_VERSION) $(ROCKETMQ_OTHER_VERSIONS); do \
+	  $(cluster) rocketmq --version "$$version" >/dev/null; done
+	@$(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers  # one process a version
+soak: programs ## Rolls and transfers with a kill at every write; then 100 random acts on a node: an hour and more
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
+	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers
+	@ROCKETMQ_ACTS=$(ACTS) $(PYTEST) test/e2e/test_acts.py
 programs: setup
 	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \
 	  $(cluster) binary "$$program" >/dev/null; done  # minutes, the first time: no test may wait for it
@@ -75,8 +84,8 @@ conformance: setup ## The remoting client against real RocketMQ servers of three
 	@$(PYTEST) test/integration/rocketmq/conformance
 bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
 	@for one in hack/bench/*.py; do echo "== $$one"; $(BIN)/python "$$one"; done
-e2e: setup ## The operator's image in a real cluster, with real RocketMQ servers and client
-	@$(PYTEST) test/e2e
+e2e: setup ## The operator's image in two real clusters, with real RocketMQ servers and client
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder test/e2e
 generate: setup ## Write CRDs, RBAC and the field reference from the typed models
 	@$(BIN)/python hack/generate.py
 verify: setup ## Fail when a generated file is stale

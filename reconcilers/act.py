@@ -23,18 +23,27 @@ from controller.errors import (
 from controller.objects import Manifest, ObjectRef, Resource, Snapshot
 from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from reconcilers.desired import names
+from reconcilers.metadata import copy_metadata
 from reconcilers.steps.decision import (
     GONE,
+    CopyMetadata,
     Done,
     GrowClaim,
     LabelClaim,
+    Leaving,
     MoveWrites,
+    NoteDrained,
+    NoteLeaving,
     NoteWrites,
+    Open,
     PushSettings,
+    RemoveBroker,
     RemoveReplica,
     Restart,
     RestoreWrites,
+    ReturnWrites,
     Step,
+    StopWrites,
     WritesMoved,
 )
 from reconcilers.steps.settings import PERMISSION
@@ -104,7 +113,26 @@ async def _act(api: _Api, admin: Admin, step: Step) -> None:
             await api.annotate(pod, uid, None)
         case Restart(pod, uid, _, evict):
             await api.stop(pod, uid, evict=evict)
+        case CopyMetadata() | Open():
+            await _open(admin, step)
         case RemoveReplica(stateful_set, uid, _):
+            await api.delete(STATEFUL_SET, stateful_set, uid)
+        case _:
+            await _act_on_leaving(api, admin, step)
+
+
+async def _act_on_leaving(api: _Api, admin: Admin, step: Step) -> None:
+    match step:
+        case StopWrites(_, address, stateful_set, uid, note, permission):
+            await api.note_leaving(stateful_set, uid, note)
+            if permission:
+                await _push(admin, address, {PERMISSION: permission})
+        case ReturnWrites(_, address, stateful_set, uid, note):
+            await _push(admin, address, {PERMISSION: note.permission})
+            await api.note_leaving(stateful_set, uid, note)
+        case NoteLeaving(_, stateful_set, uid, note) | NoteDrained(_, stateful_set, uid, note):
+            await api.note_leaving(stateful_set, uid, note)
+        case RemoveBroker(_, stateful_set, uid, _):
             await api.delete(STATEFUL_SET, stateful_set, uid)
 
 
@@ -120,6 +148,12 @@ class _Api:
         ref = self._ref(POD, pod)
         text = None if note is None else msgspec.json.encode(note).decode()
         noted = {names.WRITES_MOVED: text}
+        self._changed(ref, await self._client.annotate(ref, uid=uid, annotations=noted))
+
+    async def note_leaving(self, stateful_set: str, uid: str, note: Leaving | None) -> None:
+        ref = self._ref(STATEFUL_SET, stateful_set)
+        text = None if note is None else msgspec.json.encode(note).decode()
+        noted = {names.LEAVING: text}
         self._changed(ref, await self._client.annotate(ref, uid=uid, annotations=noted))
 
     async def patch_claim(self, step: GrowClaim | LabelClaim) -> None:
@@ -150,6 +184,14 @@ def _claim_patch(step: GrowClaim | LabelClaim) -> Manifest:
     if isinstance(step, LabelClaim):
         return {"metadata": {"labels": dict(step.labels)}}
     return {"spec": {"resources": {"requests": {"storage": step.size}}}}
+
+
+async def _open(admin: Admin, step: CopyMetadata | Open) -> None:
+    """A step towards clients that may use a closed master."""
+    if isinstance(step, CopyMetadata):
+        await copy_metadata(admin, step)
+    else:
+        await _push(admin, step.address, {PERMISSION: step.permission})
 
 
 async def _push(admin: Admin, address: str, changes: Mapping[str, str]) -> None:

@@ -34,8 +34,8 @@ async def ask_brokers(admin: Admin, pods: Iterable[Pod]) -> dict[str, BrokerAnsw
     running = [pod for pod in pods if pod.status.pod_ip and not pod.terminating]
     masters = [pod for pod in running if pod.metadata.labels.get(names.BROKER_ID_LABEL) == "0"]
     replicas = [pod for pod in running if pod not in masters]
-    first = await _each(_addresses(masters), partial(_ask_master, admin))
-    return first | await _each(_addresses(replicas), partial(_ask_broker, admin))
+    first = await ask_each(_addresses(masters), partial(_ask_master, admin))
+    return first | await ask_each(_addresses(replicas), partial(_ask_broker, admin))
 
 
 async def ask_name_servers(
@@ -49,7 +49,7 @@ async def ask_name_servers(
             {name: dict(found.broker_addrs) for name, found in info.broker_addr_table.items()}
         )
 
-    return await _each(addresses, ask)
+    return await ask_each(addresses, ask)
 
 
 def _addresses(pods: Iterable[Pod]) -> dict[str, str]:
@@ -78,15 +78,20 @@ async def _ask_master(admin: Admin, address: str) -> BrokerAnswer:
     return msgspec.structs.replace(answer, replicas_connected=len(status.ha_connection_info))
 
 
-async def _each(
-    addresses: Mapping[str, str], call: Callable[[str], Awaitable[T]]
+async def ask_each(
+    addresses: Mapping[str, str],
+    call: Callable[[str], Awaitable[T]],
+    *,
+    within_s: float = ANSWER_WITHIN_S,
 ) -> dict[str, T | Silence]:
+    """What each address answered in this time, by the keys of `addresses`."""
+
     async def ask(address: str) -> T | Silence:
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 return await call(address)
         except TimeoutError:
-            return Silence(f"no answer within {ANSWER_WITHIN_S:.0f} s")
+            return Silence(f"no answer within {within_s:.0f} s")
         except RocketmqError as error:
             return Silence(str(error))
 

@@ -10,6 +10,7 @@ from reconcilers.api.broker import BROKER, Broker, BrokerStatus
 from reconcilers.cluster_kind import (
     ClusterReconciler,
     Problem,
+    Tools,
     problem_of,
     undecodable_conditions,
 )
@@ -17,6 +18,7 @@ from reconcilers.desired import names
 from reconcilers.desired.broker import desired
 from reconcilers.desired.storage import in_safe_steps
 from reconcilers.facts import BrokerFacts, still_true
+from reconcilers.looks import Looks
 from reconcilers.observe import Cached, observe_broker, read_workload
 from reconcilers.status.broker import broker_status, invalid_status
 from reconcilers.steps.broker import decide
@@ -29,6 +31,10 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
     resource = BROKER
     no_status = BrokerStatus()
 
+    def __init__(self, tools: Tools) -> None:
+        super().__init__(tools)
+        self._looks = Looks()
+
     @property
     def cached(self) -> Cached[Broker | Undecodable]:
         """See base."""
@@ -37,13 +43,26 @@ class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):
     async def observe(self, cr: Broker) -> BrokerFacts:
         """See base."""
         tools = self._tools
+        facts = await self._observed(cr)
+        if await self._looks.renew(tools.admin, cr, facts, tools.now()):
+            facts = await self._observed(cr)  # what was known before a look is old after it
+        return msgspec.structs.replace(facts, looks=self._looks.known(cr, facts))
+
+    async def _observed(self, cr: Broker) -> BrokerFacts:
+        tools = self._tools
         return await observe_broker(tools.caches, tools.client, tools.admin, cr, tools.now())
 
     async def observe_anew(self, cr: Broker, facts: BrokerFacts) -> BrokerFacts:
         """See base."""
         sets, pods = await read_workload(self._tools.client, cr, names.BROKER_COMPONENT)
-        answers = still_true(facts.answers, facts.pods, pods)
-        return msgspec.structs.replace(facts, sets=sets, pods=pods, answers=answers)
+        return msgspec.structs.replace(
+            facts,
+            sets=sets,
+            pods=pods,
+            answers=still_true(facts.answers, facts.pods, pods),
+            looks=still_true(facts.looks, facts.pods, pods),
+            metadata=still_true(facts.metadata, facts.pods, pods),
+        )
 
     def decide(self, cr: Broker, facts: BrokerFacts) -> Decision:
         """See base."""

@@ -72,6 +72,9 @@ COLLECTED_SOON_S = 2.0
 REFUSED_AGAIN_S = 60.0
 """What was refused for a reason outside the spec (a quota, a taken name) is tried this often."""
 
+FAILED_AGAIN_S = 2.0
+"""A step that failed is not tried again sooner."""
+
 RECONCILE = "Reconcile"
 """The action of our Events."""
 
@@ -380,5 +383,6 @@ def _requeue_after_s(outcome: Outcome, progress: Progress | None) -> float | Non
     if any(line.reason in _OUTSIDE_THE_SPEC for line in outcome.refused):
         return REFUSED_AGAIN_S
     if progress is not None:
-        return progress.decision.again_after_s
+        again_s = progress.decision.again_after_s
+        return max(again_s or 0.0, FAILED_AGAIN_S) if progress.failures else again_s
     return CACHE_BEHIND_S if outcome.writes else None

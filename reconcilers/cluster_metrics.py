@@ -52,7 +52,7 @@ class _Clusters(Collector):
         )
         brokers = GaugeMetricFamily(
             "rocketmq_operator_brokers",
-            "Brokers of the cluster: wanted, ready, running with what the spec says now.",
+            "Brokers of the cluster: wanted, ready, running with what the spec says now, closed.",
             labels=(*_WHICH, "state"),
         )
         name_servers = GaugeMetricFamily(
@@ -65,8 +65,16 @@ class _Clusters(Collector):
             "Bytes that a replica is behind its master; below 1 MiB it counts as none.",
             labels=(*_WHICH, "pod"),
         )
+        leaving = GaugeMetricFamily(
+            "rocketmq_operator_leaving_group_messages",
+            "Messages that a broker group which leaves still holds, as the power of two below.",
+            labels=(*_WHICH, "group"),
+        )
         for broker in self._caches.brokers.all():
             if isinstance(broker, Broker):
+                for row in broker.status.scale_in:
+                    which = (broker.metadata.namespace, broker.metadata.name)
+                    leaving.add_metric((*which, row.group), row.messages)
                 _add(conditions, BROKER.kind, broker.metadata, broker.status.conditions)
                 _add_brokers(brokers, lag, broker)
         for service in self._caches.name_services.all():
@@ -83,7 +91,7 @@ class _Clusters(Collector):
                 left.add_metric((metadata.namespace, metadata.name), status.lag)
                 phase = status.phase or "New"
                 phases.add_metric((metadata.namespace, metadata.name, phase), 1)
-        return (conditions, brokers, name_servers, lag, left, phases)
+        return (conditions, brokers, name_servers, lag, leaving, left, phases)
 
 
 def _transfer_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
@@ -121,3 +129,4 @@ def _counts(broker: Broker) -> Iterator[tuple[str, int]]:
     yield "wanted", broker.status.brokers_total
     yield "ready", broker.status.brokers_ready
     yield "up_to_date", broker.status.brokers_up_to_date
+    yield "closed", len(broker.status.scale_out)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Literal, TypeVar
 
 import msgspec
 
 from controller.objects import HasMetadata
 from reconcilers.api.kube import PersistentVolumeClaim, Pod, StatefulSet
+from rocketmq.backlog import Backlog
+from rocketmq.messages.groups import SubscriptionGroup
+from rocketmq.messages.topics import TopicConfig
 
 
 class NameServers(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +88,22 @@ class BrokerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Its configuration as far as a decision reads it; secrets are left out."""
 
 
+class Look(msgspec.Struct, frozen=True):
+    """What a master held for somebody when it was looked at; the look began `at` this time."""
+
+    at: datetime
+    backlog: Backlog
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """The topics and groups of a broker that people made, by name."""
+
+    topics: Mapping[str, TopicConfig] = {}
+    groups: Mapping[str, SubscriptionGroup] = {}
+    static: tuple[str, ...] = ()
+    """Topics of 5.x whose queues go over from broker to broker: no broker has one for itself."""
+
+
 class NameServerAnswer(msgspec.Struct, frozen=True):
     """Which brokers a name server knows: brokerName -> brokerId -> address."""
 
@@ -148,6 +168,10 @@ class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The pods whose volume does not grow before their next start."""
     replaced: tuple[str, ...] = ()
     """The groups whose master's volume is newer than a replica's: one was lost."""
+    looks: Mapping[str, Look | Silence] = {}
+    """Of the masters of groups that leave, by pod: what they still hold."""
+    metadata: Mapping[str, Metadata | Silence] = {}
+    """Of the masters that are closed and of the one that they copy, by pod; else nobody's."""
 
     @property
     def stateful_sets(self) -> tuple[str, ...]:

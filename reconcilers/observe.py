@@ -51,8 +51,10 @@ from reconcilers.facts import (
     Silence,
     set_names,
 )
-from reconcilers.steps.members import name_server_address
+from reconcilers.metadata import ask_metadata
+from reconcilers.steps.members import broker_address, name_server_address
 from reconcilers.steps.name_service import unsettled, wanted_pods
+from reconcilers.steps.scale_out import metadata_pods
 from reconcilers.steps.storage import grow_at_start
 from rocketmq.admin import Admin
 
@@ -276,7 +278,7 @@ async def observe_broker(
         registrations = group.create_task(
             ask_name_servers(admin, {one: asked_at(one, name_server_pods) for one in asked})
         )
-    return BrokerFacts(
+    facts = BrokerFacts(
         name_servers=found,
         pods=pods,
         sets=sets,
@@ -288,6 +290,17 @@ async def observe_broker(
         grow_at_start=grow_at_start(claims, pods, now),
         replaced=replaced_masters(members, claims),
     )
+    return await _with_metadata(admin, cr, facts)
+
+
+async def _with_metadata(admin: Admin, cr: Broker, facts: BrokerFacts) -> BrokerFacts:
+    """The facts with what closed masters and their sources have: nobody is asked for nothing."""
+    needed = metadata_pods(cr, facts)
+    if not needed:
+        return facts
+    by_name = {pod.metadata.name: pod for pod in facts.pods}
+    metadata = await ask_metadata(admin, {name: broker_address(by_name[name]) for name in needed})
+    return msgspec.structs.replace(facts, metadata=metadata)
 
 
 def _name_service_waits(

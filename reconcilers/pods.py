@@ -6,7 +6,7 @@ given a reason that does not go away by waiting.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -28,6 +28,8 @@ class PodStates(msgspec.Struct, frozen=True, kw_only=True):
 
     ready: tuple[str, ...] = ()
     starting: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    """Ready as far as the kubelet knows, but let no client in yet."""
     missing: tuple[str, ...] = ()
     stuck: tuple[Stuck, ...] = ()
     surplus: tuple[str, ...] = ()
@@ -35,7 +37,8 @@ class PodStates(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wanted(self) -> int:
         """How many pods there should be."""
-        return len(self.ready) + len(self.starting) + len(self.missing) + len(self.stuck)
+        waiting = len(self.starting) + len(self.closed) + len(self.missing) + len(self.stuck)
+        return len(self.ready) + waiting
 
 
 _IMAGE = frozenset(
@@ -60,8 +63,10 @@ _CREATION = frozenset(
 )
 
 
-def pod_states(wanted: Iterable[str], pods: Iterable[Pod]) -> PodStates:
-    """How each wanted pod is doing."""
+def pod_states(
+    wanted: Iterable[str], pods: Iterable[Pod], closed: Collection[str] = ()
+) -> PodStates:
+    """How each wanted pod is doing; `closed` are those that let no client in yet."""
     by_name = {pod.metadata.name: pod for pod in pods}
     ready, starting, missing, stuck = [], [], [], []
     wanted = tuple(wanted)
@@ -76,7 +81,8 @@ def pod_states(wanted: Iterable[str], pods: Iterable[Pod]) -> PodStates:
         else:
             starting.append(name)
     return PodStates(
-        ready=tuple(ready),
+        ready=tuple(name for name in ready if name not in closed),
+        closed=tuple(name for name in ready if name in closed),
         starting=tuple(starting),
         missing=tuple(missing),
         stuck=tuple(stuck),

@@ -16,6 +16,7 @@ HEALTHY = "Healthy"
 PODS_NOT_READY = "PodsNotReady"
 CREATING_PODS = "CreatingPods"
 STARTING_PODS = "StartingPods"
+OPENING_GROUPS = "OpeningGroups"
 REMOVING_PODS = "RemovingPods"
 GROWING_VOLUMES = "GrowingVolumes"
 
@@ -32,7 +33,10 @@ EMPTY_MASTER = "EmptyMaster"
 VOLUME_LOST = "VolumeLost"
 VOLUME_NOT_GROWN = "VolumeNotGrown"
 
+GROUP_CLOSED = "GroupClosed"
+
 SCALE_IN_HELD = "ScaleInHeld"
+SCALING_IN = "ScalingIn"
 
 # UpToDate
 UP_TO_DATE = "UpToDate"
@@ -50,6 +54,12 @@ WRITES_MOVED = "WritesMoved"
 WRITES_RESTORED = "WritesRestored"
 SETTINGS_PUSHED = "SettingsPushed"
 REPLICA_REMOVED = "ReplicaRemoved"
+GROUP_LEAVING = "GroupLeaving"
+GROUP_DRAINED = "GroupDrained"
+GROUP_REMOVED = "GroupRemoved"
+GROUP_KEPT = "GroupKept"
+COPYING_METADATA = "CopyingMetadata"
+GROUP_OPENED = "GroupOpened"
 VOLUME_GROWN = "VolumeGrown"
 STEP_FAILED = "StepFailed"
 

@@ -51,6 +51,9 @@ _A_USERS_ALL_THE_SAME = "DEFAULT_CONSUMER"
 _BROADCASTING = "BROADCASTING"
 _OF_TIMERS = ("timerOffsetBehind", "timerCongestNum")
 
+Pair = tuple[str, str]
+"""A topic and a group that consumes it."""
+
 Queues = Mapping[int, QueueOffsets]
 """The queues of a topic by their number."""
 
@@ -71,6 +74,8 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     """How far it is in each queue of delayed messages, by level."""
     queues: Mapping[str, Queues]
     """Of every topic that was looked at."""
+    elsewhere: Collection[Pair] = ()
+    """Who consumes what on other brokers: it may never have come here yet."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,12 +207,14 @@ def needed_topics(
     return tuple(sorted(own | users))
 
 
-def needed_groups(groups: GroupTable, offsets: CommittedOffsets) -> tuple[str, ...]:
+def needed_groups(
+    groups: GroupTable, offsets: CommittedOffsets, elsewhere: Iterable[Pair] = ()
+) -> tuple[str, ...]:
     """The groups whose consumers have to be asked for, in order.
 
     A group that was deleted may have left offsets behind: nobody knows that it will not come back.
     """
-    known = {*groups.subscription_group_table, *offsets.groups}
+    known = {*groups.subscription_group_table, *offsets.groups, *(group for _, group in elsewhere)}
     return tuple(sorted(group for group in known if _is_a_users(group)))
 
 
@@ -226,7 +233,12 @@ def needed_queues(table: TopicTable, offsets: CommittedOffsets) -> dict[str, int
     return found
 
 
-def offsets_of(offsets: CommittedOffsets) -> Iterator[tuple[tuple[str, str], Mapping[int, int]]]:
+def consumers_of(offsets: CommittedOffsets) -> frozenset[Pair]:
+    """Who consumes what on a broker, now or once."""
+    return frozenset(pair for pair, _ in offsets_of(offsets) if _is_a_users(pair[1]))
+
+
+def offsets_of(offsets: CommittedOffsets) -> Iterator[tuple[Pair, Mapping[int, int]]]:
     """Topic and group of every offset, and the offsets by queue."""
     for key, by_queue in offsets.offset_table.items():
         topic, _, group = key.partition("@")
@@ -270,7 +282,7 @@ def lag(queue: QueueOffsets, committed: int | None) -> int:
 def _waiting(tables: Tables, topics: Collection[str]) -> Iterator[Waiting]:
     """A row for each topic and group that consumes it, also where nothing waits."""
     committed = dict(offsets_of(tables.offsets))
-    pairs = {pair for pair in committed if _is_a_users(pair[1])} | set(_subscribed(tables))
+    pairs = {*consumers_of(tables.offsets), *tables.elsewhere, *_subscribed(tables)}
     for topic, group in pairs:
         if topic not in topics:
             continue

@@ -13,9 +13,11 @@ from rocketmq.admin import Admin
 from rocketmq.backlog import (
     LIGHT_PREFIX,
     Backlog,
+    Pair,
     Queues,
     Tables,
     backlog,
+    consumers_of,
     needed_groups,
     needed_queues,
     needed_topics,
@@ -37,21 +39,39 @@ _UNSEEN = {
 
 
 async def read_backlog(
-    admin: Admin, address: str, *, topics: Collection[str] | None = None, at_once: int = AT_ONCE
+    admin: Admin,
+    address: str,
+    *,
+    topics: Collection[str] | None = None,
+    elsewhere: Collection[Pair] = (),
+    at_once: int = AT_ONCE,
 ) -> Backlog:
     """What a master holds for somebody, of all topics or of these. Raises RocketmqError.
 
-    Delayed, timer and half messages are those of all topics: brokers do not tell whose they are.
+    `elsewhere` are the consumers of other brokers (`read_consumers`): a group that was not online
+    since this broker came has left no trace on it. Delayed, timer and half messages are those of
+    all topics: brokers do not tell whose they are.
     """
-    tables = await read_tables(admin, address, topics=topics, at_once=at_once)
+    tables = await read_tables(admin, address, topics=topics, elsewhere=elsewhere, at_once=at_once)
     try:
         return backlog(tables)
     except ProtocolError as error:
         raise ProtocolError(str(error), address=address) from error
 
 
+async def read_consumers(admin: Admin, addresses: Collection[str]) -> frozenset[Pair]:
+    """Who consumes what on these masters, now or once. Raises RocketmqError."""
+    found = await _all(addresses, admin.offsets.all, AT_ONCE)
+    return frozenset(pair for offsets in found.values() for pair in consumers_of(offsets))
+
+
 async def read_tables(
-    admin: Admin, address: str, *, topics: Collection[str] | None = None, at_once: int = AT_ONCE
+    admin: Admin,
+    address: str,
+    *,
+    topics: Collection[str] | None = None,
+    elsewhere: Collection[Pair] = (),
+    at_once: int = AT_ONCE,
 ) -> Tables:
     """What the broker says. Raises RocketmqError.
 
@@ -66,7 +86,7 @@ async def read_tables(
     offsets = await admin.offsets.all(address)
     widths = needed_queues(table, offsets)
     consumers = await _all(
-        needed_groups(groups, offsets),
+        needed_groups(groups, offsets, elsewhere),
         lambda group: admin.groups.consumer_connection(address, group),
         at_once,
     )
@@ -82,6 +102,7 @@ async def read_tables(
         groups=groups,
         consumers=consumers,
         queues=queues,
+        elsewhere=elsewhere,
         delivered=await admin.offsets.delayed(address),
         offsets=await admin.offsets.all(address),
         after=await admin.brokers.runtime_info(address),

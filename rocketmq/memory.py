@@ -23,6 +23,12 @@ MINIMUM_LIMIT_BYTES: dict[Role, int] = {"broker": 384 * MIB, "name-server": 256 
 """Below it a server would start and then die under the first load."""
 
 
+_ENCODERS = 320
+"""MiB of direct memory beside which a 5.x broker needs no more for messages of the default size:
+each of its threads that store one (to send, to deliver delayed or timed ones, to check
+transactions, to revive popped ones: 41) keeps a buffer of maxMessageSize + 64 KiB."""
+
+
 class JvmMemory(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, in bytes; `stack_bytes` and `native_bytes` are set aside, the rest is enforced."""
 
@@ -85,7 +91,7 @@ def _broker(limit: int) -> JvmMemory:
     return JvmMemory(
         # The stock scripts' 8 GiB: a larger heap serves a broker less than page cache does.
         heap_bytes=min(rest // 2, 8 * 1024) * MIB,
-        direct_bytes=rest // 4 * MIB,
+        direct_bytes=max(rest // 4, min(_ENCODERS, rest * 2 // 5)) * MIB,
         metaspace_bytes=metaspace * MIB,
         code_cache_bytes=code_cache * MIB,
         stack_bytes=stacks * MIB,

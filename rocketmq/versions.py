@@ -34,6 +34,8 @@ GATES = MappingProxyType(
     {
         RequestCode.GET_ALL_PRODUCER_INFO: Gate(since=MQVersion.V4_9_0),
         RequestCode.ADD_WRITE_PERM_OF_BROKER: Gate(since=MQVersion.V4_9_2),
+        RequestCode.UPDATE_AND_CREATE_TOPIC_LIST: Gate(since=MQVersion.V5_3_0),
+        RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST: Gate(since=MQVersion.V5_3_1),
         RequestCode.GET_TOPIC_CONFIG: _FIVE,
         RequestCode.GET_BROKER_MEMBER_GROUP: _FIVE,
         RequestCode.GET_BROKER_HA_STATUS: _FIVE,

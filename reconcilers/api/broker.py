@@ -17,6 +17,7 @@ from reconcilers.api.meta import (
     VERSION,
     WORKLOAD_RULES,
     LocalObjectReference,
+    Spec,
     Status,
     Volume,
     WorkloadSpec,
@@ -31,6 +32,32 @@ AddressMode = Literal["PodDNS", "PodIP", "HostIP"]
 # An IPv6 address stands in brackets: the servers split an address at its last colon.
 NAME_SERVER_PATTERN = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
 NAME_SERVERS_PATTERN = rf"^({NAME_SERVER_PATTERN}(;{NAME_SERVER_PATTERN})*;?)?$"
+
+
+class ScaleIn(Spec, frozen=True, kw_only=True):
+    """What a group that leaves need not wait for."""
+
+    ignore_groups: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Consumer groups whose messages are given up with a broker group that "
+            "leaves.",
+        ),
+    ] = ()
+    ignore_topics: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Topics whose messages are given up with it.",
+        ),
+    ] = ()
+    offline_deadline_seconds: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description="Seconds, from when the broker group took no writes any more, after which "
+            "it does not wait for consumer groups of which nobody is connected. Consumers behind "
+            "a proxy look as if they were not. Absent: it waits for them.",
+        ),
+    ] = None
 
 
 class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
@@ -95,10 +122,17 @@ class BrokerSpec(WorkloadSpec, frozen=True, kw_only=True):
     scale_pod_name: Annotated[
         str,
         Meta(
-            description="Pod whose topics and groups a new group will start with; without effect "
-            "until scaling out copies them."
+            description="Master's pod whose topics and consumer groups a new group gets before "
+            "clients may use it. Empty: a master that serves."
         ),
     ] = ""
+    scale_in: Annotated[
+        ScaleIn,
+        Meta(
+            description="What broker groups do not wait for when they leave, after size was "
+            "lowered."
+        ),
+    ] = ScaleIn()
     volumes: Annotated[
         tuple[Volume, ...],
         Meta(
@@ -146,6 +180,63 @@ class BrokerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     waiting_for: Annotated[str, Meta(description="What the next step of it waits for.")] = ""
 
 
+class BacklogRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Messages that keep a group from leaving."""
+
+    topic: Annotated[str, Meta(description="Topic.")]
+    group: Annotated[
+        str, Meta(description="Consumer group that has not consumed them; empty: none ever did.")
+    ] = ""
+    messages: Annotated[int, Meta(description="How many, as the power of two below.")] = 0
+    online: Annotated[bool, Meta(description="Whether consumers of it are connected.")] = False
+
+
+class ScaleInRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A broker group that leaves."""
+
+    group: Annotated[str, Meta(description="brokerName.")]
+    phase: Annotated[
+        str,
+        Meta(
+            description="Waiting, StoppingWrites, Draining, Verifying (nothing is left, and it is "
+            "looked at once more), Removing; Held: somebody has to act."
+        ),
+    ]
+    message: Annotated[str, Meta(description="What is done, or what is waited for.")] = ""
+    messages: Annotated[
+        int,
+        Meta(
+            description="Messages that somebody has yet to be given, as the power of two below; "
+            "each counts once for each group."
+        ),
+    ] = 0
+    delayed: Annotated[
+        int, Meta(description="Of these: delayed and timer messages, as the power of two below.")
+    ] = 0
+    half: Annotated[
+        int, Meta(description="Of these: messages of open transactions, as the power of two below.")
+    ] = 0
+    dead_letters: Annotated[
+        int, Meta(description="Dead letters that nobody read, as the power of two below.")
+    ] = 0
+    topics: Annotated[
+        tuple[BacklogRow, ...], Meta(description="Where most messages wait, ten at most.")
+    ] = ()
+    more: Annotated[int, Meta(description="Further topics and groups for which some wait.")] = 0
+
+
+class ScaleOutRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A new group that clients may not use yet."""
+
+    group: Annotated[str, Meta(description="brokerName.")]
+    source: Annotated[str, Meta(description="Pod whose topics and groups it gets.")] = ""
+    topics: Annotated[int, Meta(description="Topics of the source.")] = 0
+    topics_missing: Annotated[int, Meta(description="Those that are missing or differ.")] = 0
+    groups: Annotated[int, Meta(description="Consumer groups of the source.")] = 0
+    groups_missing: Annotated[int, Meta(description="Those that are missing or differ.")] = 0
+    message: Annotated[str, Meta(description="What is done, or what is waited for.")] = ""
+
+
 class BrokerStatus(Status, frozen=True, kw_only=True):
     """What was seen."""
 
@@ -166,6 +257,14 @@ class BrokerStatus(Status, frozen=True, kw_only=True):
         int, Meta(description="Brokers that use exactly the name servers that they should.")
     ] = 0
     step: Annotated[str, Meta(description="What is done now, or what is waited for.")] = ""
+    scale_in: Annotated[tuple[ScaleInRow, ...], Meta(description="Broker groups that leave.")] = ()
+    scale_out: Annotated[
+        tuple[ScaleOutRow, ...],
+        Meta(
+            description="Groups that get topics and consumer groups before clients use them; at "
+            "most 20."
+        ),
+    ] = ()
     nodes: Annotated[tuple[str, ...], Meta(description="Pods.")] = ()
     brokers: Annotated[tuple[BrokerRow, ...], Meta(description="One row a broker.")] = ()
 

@@ -229,7 +229,10 @@ class WorkloadSpec(Spec, frozen=True, kw_only=True):
     ] = ()
     pvc_retention_policy: Annotated[
         RetentionPolicy,
-        Meta(description="What happens to the PVCs when the resource is deleted."),
+        Meta(
+            description="What happens to the PVCs when the resource is deleted, and to those of "
+            "brokers that leave."
+        ),
     ] = "Retain"
     host_network: Annotated[
         bool, Meta(description="Run the pods in the network of their node.")

@@ -33,6 +33,7 @@ SERVER_SCRIPT = _script("server.sh")
 REMOTING_SCRIPT = _script("remoting.sh")
 PROBE_SCRIPT = _script("probe.sh")
 GUARD_SCRIPT = _script("store-guard.sh")
+CLOSED_SCRIPT = _script("closed.sh")
 DIRECTORIES_SCRIPT = _script("directories.sh")
 START_NAME_SERVER_SCRIPT = _script("start-name-server.sh")
 START_BROKER_SCRIPT = _script("start-broker.sh")
@@ -52,6 +53,7 @@ def name_server_files(cr: NameService) -> dict[str, str]:
         "server.sh": SERVER_SCRIPT,
         "start-name-server.sh": START_NAME_SERVER_SCRIPT,
         "remoting.sh": REMOTING_SCRIPT,
+        "closed.sh": CLOSED_SCRIPT,
         "probe.sh": PROBE_SCRIPT,
         "directories.sh": DIRECTORIES_SCRIPT,
     }
@@ -73,12 +75,13 @@ def broker_files(cr: Broker, name_servers: str) -> dict[str, str]:
         "remoting.sh": REMOTING_SCRIPT,
         "probe.sh": PROBE_SCRIPT,
         "store-guard.sh": GUARD_SCRIPT,
+        "closed.sh": CLOSED_SCRIPT,
         "directories.sh": DIRECTORIES_SCRIPT,
     }
 
 
 def group_conf(cr: Broker, facts: BrokerFacts) -> str:
-    """What the guard of a master's store has to know; no restart follows from a change of it."""
+    """What a start of a master has to know of its group; no restart follows from a change of it."""
     name = cr.metadata.name
     members = [*names.members(cr), *names.surplus_members(cr, facts.stateful_sets)]
     lines = {
@@ -87,7 +90,18 @@ def group_conf(cr: Broker, facts: BrokerFacts) -> str:
         "domain": names.service_dns(names.brokers(name), cr.metadata.namespace),
         "replaced": " ".join(facts.replaced),
     }
+    leaving = _leaving(cr, facts)
+    if leaving:
+        # A master of these that starts takes no writes (start-broker.sh).
+        lines["leaving"] = " ".join(leaving)
     return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+
+def _leaving(cr: Broker, facts: BrokerFacts) -> tuple[str, ...]:
+    """The groups that leave, once it is noted: what a start follows has to be found again."""
+    noted = {one.metadata.name for one in facts.sets if names.LEAVING in one.metadata.annotations}
+    leaving = names.leaving_groups(cr, facts.stateful_sets)
+    return tuple(name for name in leaving if f"{name}-master" in noted)
 
 
 def broker_config_hash(cr: Broker, common_config: str | None) -> str:

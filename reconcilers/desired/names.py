@@ -39,6 +39,10 @@ CONFIG_HASH = f"{OUR_LABEL_PREFIX}/config-hash"
 
 WRITES_MOVED = f"{OUR_LABEL_PREFIX}/writes-moved"
 """Annotation of a master's pod: producers were sent to other groups (`steps.decision`)."""
+LEAVING = f"{OUR_LABEL_PREFIX}/leaving"
+"""Annotation of a master's StatefulSet: its group leaves the cluster (`steps.scale_in`)."""
+FORCE_SCALE_IN = f"{OUR_LABEL_PREFIX}/force-scale-in"
+"""Annotation of a resource: `true` removes groups with whatever they still hold."""
 PAUSED = f"{OUR_LABEL_PREFIX}/paused"
 """Annotation of a resource: `true` stops every change to what it owns."""
 ALLOW_DATA_LOSS = f"{OUR_LABEL_PREFIX}/allow-data-loss"
@@ -105,6 +109,13 @@ def surplus_members(cr: Broker, stateful_sets: Iterable[str]) -> list[Member]:
         if member.group >= cr.spec.size or member.broker_id > cr.spec.replica_per_group
     ]
     return sorted(surplus, key=lambda member: (member.group, member.broker_id))
+
+
+def leaving_groups(cr: Broker, stateful_sets: Iterable[str]) -> tuple[str, ...]:
+    """The brokerNames of the groups that the spec does not ask for any more, in order."""
+    surplus = surplus_members(cr, stateful_sets)
+    found = (member.broker_name for member in surplus if member.group >= cr.spec.size)
+    return tuple(dict.fromkeys(found))
 
 
 def _member_pattern(cr_name: str) -> re.Pattern[str]:

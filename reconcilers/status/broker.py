@@ -12,7 +12,7 @@ import msgspec
 
 from controller.apply import Outcome
 from reconcilers import reasons
-from reconcilers.api.broker import Broker, BrokerRow, BrokerStatus
+from reconcilers.api.broker import Broker, BrokerRow, BrokerStatus, ScaleOutRow
 from reconcilers.api.kube import Pod
 from reconcilers.desired import names
 from reconcilers.desired.broker import registered_address
@@ -29,14 +29,21 @@ from reconcilers.status.conditions import (
     claim_words,
     held_words,
     moving_words,
-    named,
+    opening_words,
     step_words,
 )
+from reconcilers.status.scale_in import leaving_held, leaving_words, scale_in_rows
 from reconcilers.steps.decision import Progress
 from reconcilers.steps.members import MemberState, member_states
 from reconcilers.steps.obstacles import rounded_lag
 from reconcilers.steps.settings import NAME_SERVERS
 from reconcilers.steps.storage import growing_words, volume_size
+from reconcilers.steps.writes import is_closed
+
+SCALE_OUT_ROWS = 20
+"""The first groups; more are counted by those that are not ready."""
+
+CLOSED_WORDS = "it is closed to clients until it has topics and groups"
 
 
 def broker_status(
@@ -55,18 +62,42 @@ def broker_status(
         held = (
             _empty_masters(cr, facts)
             or claim_words(facts.claims, progress, cr.status.conditions)
-            or _held(cr, surplus)
+            or opening_words(progress)
+            or leaving_held(progress)
             or held_words(progress, allow_restart=allow_restart)
         )
-        moving = moving_words(progress) or growing_words(facts.claims)
-        add_pod_conditions(conditions, "brokers", pod_states(wanted, pods), outcome, held, moving)
+        moving = leaving_words(progress) or moving_words(progress) or growing_words(facts.claims)
+        states = pod_states(wanted, pods, _closed(cr, facts))
+        add_pod_conditions(conditions, "brokers", states, outcome, held, moving)
     add_up_to_date_condition(conditions, progress, allow_restart=allow_restart)
     add_configuration_condition(conditions, ignored_settings(cr, facts.common_config))
     return msgspec.structs.replace(
         _seen(cr, facts, progress),
         conditions=conditions.merged(now),
         step=step_words(progress) if progress is not None else cr.status.step,
+        scale_in=scale_in_rows(progress) if progress is not None else cr.status.scale_in,
+        scale_out=_scale_out(progress) if progress is not None else cr.status.scale_out,
     )
+
+
+def _scale_out(progress: Progress) -> tuple[ScaleOutRow, ...]:
+    return tuple(
+        ScaleOutRow(
+            group=row.group,
+            source=row.source,
+            topics=row.topics,
+            topics_missing=row.topics_missing,
+            groups=row.groups,
+            groups_missing=row.groups_missing,
+            message=row.message,
+        )
+        for row in progress.decision.opening[:SCALE_OUT_ROWS]
+    )
+
+
+def _closed(cr: Broker, facts: BrokerFacts) -> set[str]:
+    """The masters that let no client in since their start."""
+    return {state.name for state in member_states(cr, facts) if is_closed(state)}
 
 
 def invalid_status(
@@ -75,7 +106,9 @@ def invalid_status(
     """What there is of a resource that cannot be acted upon until `message` is heeded."""
     conditions = Conditions(cr.metadata, cr.status.conditions)
     add_invalid_conditions(conditions, reason, message)
-    return msgspec.structs.replace(_seen(cr, facts, None), conditions=conditions.merged(now))
+    return msgspec.structs.replace(
+        _seen(cr, facts, None), conditions=conditions.merged(now), scale_in=cr.status.scale_in
+    )
 
 
 def _seen(cr: Broker, facts: BrokerFacts, progress: Progress | None) -> BrokerStatus:
@@ -105,20 +138,6 @@ def _acknowledged(rows: Sequence[BrokerRow], facts: BrokerFacts) -> int:
     found = facts.name_servers
     wanted = found.text if isinstance(found, NameServers) else None
     return sum(row.name_servers == wanted for row in rows)
-
-
-def _held(cr: Broker, surplus: Sequence[names.Member]) -> tuple[str, str] | None:
-    """Groups that are not wanted any more; a replica alone goes by itself."""
-    groups = [member.stateful_set for member in surplus if member.group >= cr.spec.size]
-    if not groups:
-        return None
-    sets = named(groups)
-    return (
-        reasons.SCALE_IN_HELD,
-        f"the spec does not ask for {sets} any more, but they may hold messages and run on: "
-        "consume and move what they hold and delete these StatefulSets, or raise size and "
-        "replicaPerGroup again",
-    )
 
 
 def _empty_masters(cr: Broker, facts: BrokerFacts) -> tuple[str, str] | None:
@@ -162,8 +181,8 @@ def _row(cr: Broker, state: MemberState, waiting_for: str) -> BrokerRow:
         broker_id=member.broker_id,
         address=_address(cr, member, pod),
         node=pod.spec.node_name if pod is not None else "",
-        ready=pod is not None and pod.ready,
-        reason=state.refuses_start or _reason(pod),
+        ready=pod is not None and pod.ready and not is_closed(state),
+        reason=state.refuses_start or (CLOSED_WORDS if is_closed(state) else _reason(pod)),
         version=version,
         up_to_date=pod is not None and not state.outdated,
         lag_bytes=rounded_lag(state.lag or 0),

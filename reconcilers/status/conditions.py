@@ -92,7 +92,7 @@ def _ready(
     if trouble:
         return "False", trouble[0], f"{count}; {trouble[1]}"
     if len(pods.ready) < pods.wanted:
-        waiting = named((*pods.missing, *pods.starting))
+        waiting = named((*pods.missing, *pods.starting, *pods.closed))
         return "False", reasons.PODS_NOT_READY, f"{count}; waiting for {waiting}"
     return "True", reasons.ALL_READY, count
 
@@ -161,6 +161,14 @@ def held_words(progress: Progress | None, *, allow_restart: bool) -> tuple[str, 
     return reasons.HELD, progress.decision.message
 
 
+def opening_words(progress: Progress | None) -> tuple[str, str] | None:
+    """What somebody has to do so that a new group gets its topics, as reason and message."""
+    if progress is None:
+        return None
+    held = [row.message for row in progress.decision.opening if row.held]
+    return (reasons.GROUP_CLOSED, "; ".join(held)) if held else None
+
+
 def claim_words(
     claims: Claims, progress: Progress | None, before: Sequence[Condition]
 ) -> tuple[str, str] | None:
@@ -224,6 +232,9 @@ def _unfinished(pods: PodStates) -> tuple[str, str] | None:
         return reasons.CREATING_PODS, f"pods to be created: {named(pods.missing)}"
     if pods.starting:
         return reasons.STARTING_PODS, f"pods that start: {named(pods.starting)}"
+    if pods.closed:
+        told = f"closed until they have topics and groups: {named(pods.closed)}"
+        return reasons.OPENING_GROUPS, told
     if pods.surplus:
         return reasons.REMOVING_PODS, f"pods that are not wanted any more: {named(pods.surplus)}"
     return None

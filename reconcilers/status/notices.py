@@ -14,13 +14,19 @@ import msgspec
 from controller.conditions import Condition
 from reconcilers import reasons
 from reconcilers.steps.decision import (
+    CopyMetadata,
     Done,
     GrowClaim,
     MoveWrites,
+    NoteDrained,
+    Open,
     PushSettings,
+    RemoveBroker,
     RemoveReplica,
     Restart,
     RestoreWrites,
+    ReturnWrites,
+    StopWrites,
 )
 
 CREATED = "Created"
@@ -84,6 +90,12 @@ _STEPS: dict[type, str] = {
     RestoreWrites: reasons.WRITES_RESTORED,
     PushSettings: reasons.SETTINGS_PUSHED,
     RemoveReplica: reasons.REPLICA_REMOVED,
+    StopWrites: reasons.GROUP_LEAVING,
+    NoteDrained: reasons.GROUP_DRAINED,
+    RemoveBroker: reasons.GROUP_REMOVED,
+    ReturnWrites: reasons.GROUP_KEPT,
+    CopyMetadata: reasons.COPYING_METADATA,
+    Open: reasons.GROUP_OPENED,
     GrowClaim: reasons.VOLUME_GROWN,
 }
 
@@ -105,10 +117,28 @@ def _of_step(step: object, message: str) -> str:
         case PushSettings(pod, _, changes):
             told = ", ".join(f"{key}={value}" for key, value in sorted(changes.items()))
             return f"told {pod}: {told}"
+        case CopyMetadata(pod=pod, source=source):
+            return f"{pod} gets the topics and groups of {source}"
+        case Open(pod=pod, why=why):
+            return f"{pod} is open to clients: {why}"
         case GrowClaim(_, claim, _, size):
             return f"{claim} asks for {size}"
         case _:
-            return message
+            return _of_leaving(step) or message
+
+
+def _of_leaving(step: object) -> str:
+    match step:
+        case StopWrites(pod):
+            return f"the group of {pod} leaves: producers are sent to other groups"
+        case NoteDrained(pod):
+            return f"{pod} holds nothing for anybody; it is looked at once more"
+        case RemoveBroker(pod, _, _, given_up):
+            return f"removed {pod}: not wanted any more" + (f"; {given_up}" if given_up else "")
+        case ReturnWrites(pod):
+            return f"the group of {pod} is wanted again: producers may use it"
+        case _:
+            return ""
 
 
 def _of_writes(writes: Iterable[Written]) -> Iterable[Notice]:

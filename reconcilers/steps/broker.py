@@ -30,9 +30,17 @@ from reconcilers.steps.obstacles import (
     unconnected,
     unknown_template,
 )
+from reconcilers.steps.scale_in import ScaleIn, scale_in
+from reconcilers.steps.scale_out import openings, with_openings
 from reconcilers.steps.settings import ROLE, pushes
 from reconcilers.steps.storage import claim_steps
-from reconcilers.steps.writes import Elsewhere, quieting, restoring, writes_elsewhere
+from reconcilers.steps.writes import (
+    Elsewhere,
+    is_closed,
+    quieting,
+    restoring,
+    writes_elsewhere,
+)
 
 IDLE_S = 60.0
 """How often brokers are asked when nothing is on its way."""
@@ -90,7 +98,11 @@ def decide(cr: Broker, facts: BrokerFacts, now: datetime) -> Decision:
         turns = (_Turn(message=f"waits: {unknown}"),)
     labels = names.labels(names.BROKER_COMPONENT, cr.metadata.name)
     told = (*pushes(cr, facts, states), *claim_steps(cr.spec, labels, facts.claims))
-    return _decision(seen, turns, told)
+    busy = (turn.message for turn in turns if turn.engaged or turn.step is not None)
+    gate = next(busy, cluster.obstacle)
+    leaving = scale_in(cr, states, facts, now, gate=gate)
+    decision = _with_leaving(_decision(seen, turns, told), leaving)
+    return with_openings(decision, tuple(openings(cr, facts, states)))
 
 
 def is_paused(cr: Broker) -> bool:
@@ -114,6 +126,24 @@ def _decision(seen: Decision, turns: Sequence[_Turn], told: tuple[Step, ...]) ->
         steps=(*told, *steps),
         waiting={turn.pod: turn.message for turn in turns if turn.pod and turn.step is None},
         again_after_s=min((turn.again_after_s for turn in turns), default=IDLE_S),
+    )
+
+
+def _with_leaving(decision: Decision, leaving: ScaleIn) -> Decision:
+    """The decision with what is done about the groups that leave."""
+    phase = decision.phase
+    if leaving.steps and phase != "held":
+        phase = "rolling"
+    elif phase == "current" and leaving.groups:
+        phase = "held" if leaving.held else "waiting"
+    again = [one for one in (decision.again_after_s, leaving.again_after_s) if one is not None]
+    return msgspec.structs.replace(
+        decision,
+        phase=phase,
+        message="; ".join(filter(None, (decision.message, leaving.message))),
+        steps=(*decision.steps, *leaving.steps),
+        leaving=leaving.groups,
+        again_after_s=min(again, default=None),
     )
 
 
@@ -328,6 +358,8 @@ def _needs_quiet(state: MemberState, group: Sequence[MemberState]) -> bool:
 
     They notice a master; and the only replica of a SYNC master, which then takes no message.
     """
+    if is_closed(group[0]):
+        return False  # it has none
     if state.member.is_master:
         return True
     answer = group[0].answer
@@ -338,7 +370,7 @@ def _needs_quiet(state: MemberState, group: Sequence[MemberState]) -> bool:
 def _removals(states: Sequence[MemberState], cluster: _Cluster) -> Iterator[_Turn]:
     """All that is wanted serves: one replica goes that is not wanted any more.
 
-    A whole group that is not wanted stays: its messages have to be consumed first.
+    Whole groups leave by `scale_in`: their messages have to be consumed first.
     """
     for state in states:
         removable = state.surplus and state.member.group < cluster.cr.spec.size

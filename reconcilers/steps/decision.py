@@ -8,6 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from rocketmq.backlog import Backlog
+from rocketmq.messages.groups import SubscriptionGroup
+from rocketmq.messages.topics import TopicConfig
+
 
 class WritesMoved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Note on a master's pod that producers were sent to other groups; it ends with the pod.
@@ -22,6 +26,26 @@ class WritesMoved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """End of the commit log when it was looked at last."""
     still_since: datetime
     """Since when the log has had this end."""
+
+
+class Leaving(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Note on a master's StatefulSet that its group leaves; it outlives the pods.
+
+    A master that starts meanwhile takes no writes (start-broker.sh reads it in group.conf).
+    """
+
+    began: datetime
+    """When its writes were taken away first: what a deadline counts from."""
+    permission: str
+    """The broker's permission before: what is given back."""
+    since: datetime
+    """Since when it takes no writes, as far as we know."""
+    empty_since: datetime | None = None
+    """When it was found to hold nothing for anybody."""
+    empty_log_end: int = 0
+    """The end of its log then."""
+    returned: datetime | None = None
+    """When the group was wanted again, and its writes were given back."""
 
 
 class PushSettings(msgspec.Struct, frozen=True):
@@ -78,6 +102,82 @@ class RemoveReplica(msgspec.Struct, frozen=True):
     pod: str
 
 
+class StopWrites(msgspec.Struct, frozen=True):
+    """Note it on the StatefulSet, then take the permission to write from the broker."""
+
+    pod: str
+    address: str
+    stateful_set: str
+    uid: str
+    note: Leaving
+    permission: str
+    """The permission from now on; empty: it has none to take away."""
+
+
+class ReturnWrites(msgspec.Struct, frozen=True):
+    """Give the broker its permission back, then note it on the StatefulSet."""
+
+    pod: str
+    address: str
+    stateful_set: str
+    uid: str
+    note: Leaving
+
+
+class NoteLeaving(msgspec.Struct, frozen=True):
+    """Note on the StatefulSet how far the group is; None: that it does not leave any more."""
+
+    pod: str
+    stateful_set: str
+    uid: str
+    note: Leaving | None
+
+
+class NoteDrained(msgspec.Struct, frozen=True):
+    """Note on the StatefulSet that the group was found to hold nothing."""
+
+    pod: str
+    stateful_set: str
+    uid: str
+    note: Leaving
+
+
+class RemoveBroker(msgspec.Struct, frozen=True):
+    """Remove the StatefulSet of a broker whose group leaves."""
+
+    pod: str
+    stateful_set: str
+    uid: str
+    given_up: str
+    """What is lost by that, in words; empty: nothing."""
+
+
+class CopyMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """Give a closed master topics and groups of another one, as many as a while allows.
+
+    Each with the record that it replaces; None: it is not there.
+    """
+
+    pod: str
+    uid: str
+    address: str
+    source: str
+    """The pod that has them."""
+    topics: tuple[tuple[TopicConfig, TopicConfig | None], ...]
+    groups: tuple[tuple[SubscriptionGroup, SubscriptionGroup | None], ...]
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """Let clients use a master that was closed since its start."""
+
+    pod: str
+    uid: str
+    address: str
+    permission: str
+    why: str
+    """What it has."""
+
+
 class GrowClaim(msgspec.Struct, frozen=True):
     """Have a claim ask for a larger volume."""
 
@@ -104,17 +204,69 @@ Step = (
     | RestoreWrites
     | Restart
     | RemoveReplica
+    | StopWrites
+    | ReturnWrites
+    | NoteLeaving
+    | NoteDrained
+    | RemoveBroker
+    | CopyMetadata
+    | Open
     | GrowClaim
     | LabelClaim
 )
 
-DISRUPTIVE = (MoveWrites, NoteWrites, RestoreWrites, Restart, RemoveReplica)
+OF_LEAVING = (StopWrites, ReturnWrites, NoteLeaving, NoteDrained, RemoveBroker)
+"""Steps of a scale-in."""
+
+DISRUPTIVE = (
+    MoveWrites,
+    NoteWrites,
+    RestoreWrites,
+    Restart,
+    RemoveReplica,
+    CopyMetadata,
+    Open,
+    *OF_LEAVING,
+)
 """Steps that are decided once more on what the API server says now, before they are done.
 
 All that concern notes are among them: an old note put over a newer one would end its wait early.
+And those for closed masters: a pod that has come since, at the same address, may have no topics.
 """
 
+LeavingPhase = Literal["Waiting", "StoppingWrites", "Draining", "Verifying", "Removing", "Held"]
+"""How far a group that leaves is. `Waiting`: for its turn, or for something that comes by itself;
+`Held`: for somebody to act."""
+
+
+class LeavingGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group that leaves: how far it is, in a word and in a sentence, and what it still holds."""
+
+    name: str
+    phase: LeavingPhase
+    message: str
+    backlog: Backlog | None = None
+
+
 Phase = Literal["current", "rolling", "waiting", "held", "paused"]
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed master on its way to serve."""
+
+    pod: str
+    group: str
+    message: str
+    """What is done with it, or what it waits for."""
+    source: str = ""
+    """The pod whose topics and groups it gets; empty: nobody's, or nobody is known."""
+    topics: int = 0
+    groups: int = 0
+    topics_missing: int = 0
+    groups_missing: int = 0
+    """How many the source has, and how many of them are missing or differ here."""
+    held: bool = False
+    """Somebody has to act."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,8 +284,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is known of every pod if it is outdated."""
     waiting: Mapping[str, str] = {}
     """For each pod that waits for something: for what."""
+    opening: tuple[Opening, ...] = ()
+    """The masters that are closed."""
     lags: Mapping[str, int] = {}
     """Bytes by which a replica is behind its master."""
+    leaving: tuple[LeavingGroup, ...] = ()
+    """The groups that leave, by their number."""
     again_after_s: float | None = None
     """When to look again, if no event comes."""
 

@@ -13,13 +13,18 @@ from typing import Literal
 
 import msgspec
 
+from reconcilers.api.broker import Broker
 from reconcilers.facts import BrokerAnswer
 from reconcilers.steps.decision import MoveWrites, NoteWrites, RestoreWrites, WritesMoved
 from reconcilers.steps.members import MemberState
 from reconcilers.steps.settings import PERMISSION
+from rocketmq.properties import PropertiesError, parsed
 
 READ, WRITE = 4, 2
 """Bits of a permission."""
+
+CLOSED = "1"
+"""The permission of a master that has been closed since its start (scripts/closed.sh)."""
 
 STILL_S = 5.0
 """A log that has not grown for this long, or for the refresh time if that is less, is still."""
@@ -51,6 +56,26 @@ def permission_of(answer: BrokerAnswer) -> int:
     return int(text) if text.isdecimal() else READ | WRITE
 
 
+def is_closed(master: MemberState) -> bool:
+    """Whether this master lets no client in since its start."""
+    if not master.member.is_master or not isinstance(master.answer, BrokerAnswer):
+        return False
+    return master.answer.settings.get(PERMISSION) == CLOSED
+
+
+def own_permission(cr: Broker, common_config: str | None) -> str:
+    """The permission that a user's configuration gives to brokers, where it can be read."""
+    given = cr.spec.config.get(PERMISSION)
+    if given is None:
+        try:
+            given = parsed(common_config or "").get(PERMISSION, "")
+        except PropertiesError:
+            given = ""  # the broker refuses such a file, and says so
+    if given == CLOSED:
+        return "0"  # it means the same, and nobody is opened for it
+    return given if given.isdecimal() else str(READ | WRITE)
+
+
 def writes_elsewhere(master: MemberState, states: Iterable[MemberState]) -> Elsewhere:
     """Whether producers of this master can go to another one of these brokers."""
     found = {
@@ -69,7 +94,7 @@ def _takes_writes(other: MemberState) -> Elsewhere:
         return "unknown"
     if permission_of(other.answer) & WRITE:
         return "yes"
-    return "later" if other.note is not None else "no"
+    return "later" if other.note is not None or is_closed(other) else "no"
 
 
 def quieting(master: MemberState, refresh_s: float, now: datetime) -> Quieting | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from rocketmq.admin.perform import perform
@@ -48,6 +50,10 @@ class Groups(msgspec.Struct, frozen=True):
         `replaced` is the record that is there: of the attributes only the differences are sent.
         """
         await perform(self.caller, address, messages.save_group(config, replaced))
+
+    async def create_all(self, address: str, configs: Iterable[SubscriptionGroup]) -> None:
+        """Create groups that are not there, at once: 225 (2.4), from 5.3.1. Read them back."""
+        await perform(self.caller, address, messages.create_groups(configs))
 
     async def delete(self, address: str, group: str, *, with_offsets: bool) -> None:
         """Delete the group on this broker: 207 (2.4). Succeeds for an unknown group.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from rocketmq.admin.perform import perform
@@ -44,6 +46,14 @@ class Topics(msgspec.Struct, frozen=True):
         it a moment later.
         """
         await perform(self.caller, address, messages.save_topic(config, replaced))
+
+    async def create_all(self, address: str, configs: Iterable[TopicConfig]) -> None:
+        """Create topics that are not there, at once: 18 (2.3), from 5.3.0.
+
+        At one that is there already with the same settings a 5.3 broker says SUCCESS and leaves
+        out the rest: read them back.
+        """
+        await perform(self.caller, address, messages.create_topics(configs))
 
     async def delete(self, address: str, topic: str) -> None:
         """Delete the topic and its queues on this broker: 215 (2.3).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from rocketmq.calls import Request, Response
@@ -10,6 +12,7 @@ from rocketmq.errors import for_code
 from rocketmq.fastjson import MessageQueue
 from rocketmq.messages.operation import (
     CONSUME_STATS_TIMEOUT_S,
+    MANY_TIMEOUT_S,
     Operation,
     body_as,
     header,
@@ -192,9 +195,27 @@ def save_group(config: SubscriptionGroup, replaced: SubscriptionGroup | None) ->
     wanted = config.attributes or {}
     attributes = {f"+{key}": value for key, value in wanted.items() if before.get(key) != value}
     attributes |= {f"-{key}": "" for key in before if key not in wanted}
-    sent = msgspec.to_builtins(msgspec.structs.replace(config, attributes=attributes or None))
-    body = msgspec.json.encode({key: value for key, value in sent.items() if value is not None})
+    body = msgspec.json.encode(_sent(config, attributes))
     return Operation(Request(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, {}, body), nothing)
+
+
+def create_groups(configs: Iterable[SubscriptionGroup]) -> Operation[None]:
+    """UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST 225, from 5.3.1."""
+    new = [
+        _sent(config, {f"+{key}": value for key, value in (config.attributes or {}).items()})
+        for config in configs
+    ]
+    body = msgspec.json.encode({"groupConfigList": new})
+    request = Request(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST, {}, body)
+    return Operation(request, nothing, MANY_TIMEOUT_S)
+
+
+def _sent(config: SubscriptionGroup, attributes: dict[str, str]) -> dict[str, object]:
+    """The record as it is written: what a version does not have is left out."""
+    sent: dict[str, object] = msgspec.to_builtins(
+        msgspec.structs.replace(config, attributes=attributes or None)
+    )
+    return {key: value for key, value in sent.items() if value is not None}
 
 
 def delete_group(name: str, *, with_offsets: bool) -> Operation[None]:

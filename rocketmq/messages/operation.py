@@ -20,6 +20,9 @@ T = TypeVar("T")
 CONSUME_STATS_TIMEOUT_S = 15.0
 """What the Java tools give the operations that walk every queue (dossier, 3)."""
 
+MANY_TIMEOUT_S = 30.0
+"""For operations on thousands of records at once."""
+
 
 class Operation(msgspec.Struct, Generic[T], frozen=True):
     """One operation; `allow` are the codes beside SUCCESS that `answer` can read."""

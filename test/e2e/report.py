@@ -13,6 +13,7 @@ from fakes.witness import Object, Place, Refused
 
 Section = tuple[str, str]
 _LINES = 40
+_KINDS = ("NameService", "Broker", "TopicTransfer")
 
 
 def sections(place: Place, operator: Operator) -> Iterator[Section]:
@@ -36,7 +37,7 @@ def _collectors(place: Place, operator: Operator) -> Iterator[tuple[str, Callabl
 
 
 def _resources(place: Place) -> str:
-    found = [item for kind in ("NameService", "Broker") for item in place.list(kind)]
+    found = [item for kind in _KINDS for item in place.list(kind)]
     return yaml.safe_dump_all([_without_history(item) for item in found])
 
 

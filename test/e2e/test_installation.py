@@ -8,10 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from e2e.cluster import RealCluster, run
-from e2e.deployed_operator import USER, Operator, operator_in
+from e2e.deployed_operator import Operator, operator_in
 from e2e.resources import BROKER, NAME_SERVICE, apply, changed, sample
 from e2e.waiting import servers, wait_ready, within
-from fakes.audit_log import AuditLog
 from fakes.control_plane import ROOT
 from fakes.witness import Object, Place, Witness
 
@@ -37,14 +36,6 @@ def _alone(resource: Object) -> Object:
 def elsewhere(cluster: RealCluster, witness: Witness, operator: Operator) -> Operator:
     """The operator of another namespace, not installed yet."""
     return operator_in(cluster, witness, operator.image, OTHER_NAMESPACE)
-
-
-def test_nothing_was_forbidden_to_the_operator_so_far_and_it_logged_no_error(
-    operator: Operator, audit: AuditLog
-) -> None:
-    forbidden = [str(one) for one in audit.calls(user=USER) if one.forbidden]
-    assert forbidden == []
-    assert operator.errors() == []
 
 
 def test_installing_twice_changes_nothing(place: Place, operator: Operator) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -15,7 +14,6 @@ from e2e.resources import with_little_memory as small
 from e2e.versions import OLD
 from e2e.waiting import wait_ready, within
 from fakes.load_journal import Ack
-from fakes.load_verdict import Verdict
 from fakes.pod_watch import Restarts
 from fakes.waiting import pause
 from fakes.witness import Place
@@ -38,46 +36,55 @@ def place(make_namespace: Callable[..., Place], operator: Operator) -> Place:
 @pytest.fixture(scope="module")
 def ready(place: Place) -> None:
     (name_service,), (broker,) = sample("nameservice_cr"), sample("broker_cr")
+    # An undecided transaction is asked about after seconds instead of half a minute.
+    config = {"transactionCheckInterval": "3000"}
     apply(
         place,
         [
             changed(small(name_service), size=1),
-            changed(small(broker), size=1, replicaPerGroup=0),
+            changed(small(broker), size=1, replicaPerGroup=0, config=config),
         ],
     )
     wait_ready(place, RESOURCES)
 
 
-def _told(capsys: pytest.CaptureFixture[str], verdict: Verdict) -> None:
-    with capsys.disabled():
-        sys.stdout.write(f"\n{verdict}\n")
-
-
 def test_a_cluster_that_nobody_touches_loses_nothing(
-    place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+    place: Place, ready: None, tell: Callable[[str], None]
 ) -> None:
-    """Two loads at once, one by the library of 4.9, whose messages have an order."""
-    anyhow = Setting(topic="anyhow", rate=RATE)
+    """Two loads at once: of messages of every kind, and of some by the library of 4.9, in order."""
+    anyhow = Setting(
+        topic="anyhow", rate=RATE, delayed=10, timed=10, timer_s=8, transactions=10, poll_s=5
+    )
     in_order = Setting(topic="in-order", rate=RATE, ordered=True, version=OLD)
     with (
         start_load(place, name_servers(place), anyhow, pod="anyhow") as one,
         start_load(place, name_servers(place), in_order, pod="in-order") as other,
     ):
+        one.read_along("slow", slow_ms=10)
+        away = one.read_along("away")
+        away.leave()
         pause(LOAD_S)
+        away.come()
         verdicts = one.stop(), other.stop()
     for verdict in verdicts:
-        _told(capsys, verdict)
+        tell(str(verdict))
         assert verdict.lost == verdict.erased == verdict.lost_unconfirmed == frozenset()
         assert verdict.reordered == 0
+        assert (verdict.missed, verdict.revived, verdict.early) == ({}, set(), set())
         # A broker that waits for the processor answers "busy", and the library may send again.
         assert verdict.failed + verdict.duplicates < verdict.sent / 10
-        assert verdict.acked == verdict.sent - verdict.failed <= verdict.received
+        assert verdict.acked <= verdict.sent - verdict.failed
+        assert verdict.acked <= verdict.received
         assert LOAD_S * RATE / 2 < verdict.acked < verdict.duration_s * RATE * 1.1
         assert verdict.acked_by_broker.keys() == {"broker-0"}
+    kinds = verdicts[0].acked_by_kind
+    assert kinds.keys() == {"delayed", "timed", "committed", "undecided"}
+    assert min(kinds.values()) > LOAD_S * RATE / 2 / 30 - 1
+    assert verdicts[1].acked_by_kind == {}
 
 
 def test_a_broker_that_comes_back_without_its_disk_is_convicted(
-    cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+    cluster: RealCluster, place: Place, ready: None, tell: Callable[[str], None]
 ) -> None:
     setting = Setting(topic="wiped", rate=RATE)
     with (
@@ -90,7 +97,7 @@ def test_a_broker_that_comes_back_without_its_disk_is_convicted(
         within(RESUME_S, lambda: _acked(load, since=gone)[RATE])
         verdict = load.stop(within_s=DRAIN_S)
         before = set(_acked(load)) - set(_acked(load, since=gone))
-    _told(capsys, verdict)
+    tell(str(verdict))
     assert verdict.erased == before != set()
     assert verdict.failed == sum(verdict.errors.values()) > 0
     assert verdict.longest_send_gap_s > outage_s / 2

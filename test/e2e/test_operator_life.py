@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -64,7 +63,7 @@ def _assert_begun(place: Place) -> None:
 
 
 def test_it_is_small_and_starts_quickly(
-    cluster: RealCluster, operator: Operator, capsys: pytest.CaptureFixture[str]
+    cluster: RealCluster, operator: Operator, tell: Callable[[str], None]
 ) -> None:
     pod = operator.restart()
     figures = {
@@ -74,8 +73,7 @@ def test_it_is_small_and_starts_quickly(
         "started_to_ready_s": _seconds(pod, _started(pod)),
     }
     text = "".join(f"{name} {value}\n" for name, value in figures.items())
-    with capsys.disabled():
-        sys.stdout.write(f"\n{text}")
+    tell(text)
     if "ROCKETMQ_FIGURES" in os.environ:
         Path(os.environ["ROCKETMQ_FIGURES"]).write_text(text, encoding="utf-8")
     assert 10 < figures["image_mib"] < 500

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ import pytest
 
 from e2e.cluster import RealCluster
 from e2e.deployed_operator import Operator
+from e2e.faults import signal_servers
 from e2e.load import Setting, start_load
 from e2e.resources import BROKER, NAME_SERVICE, apply, changed, name_servers, sample
 from e2e.versions import NEW, OLD, image
@@ -105,13 +105,8 @@ def _explained(place: Place, count: int) -> None:
     assert sum(1 + one.get("series", {}).get("count", 1) - 1 for one in of_brokers) >= count
 
 
-def _told(capsys: pytest.CaptureFixture[str], what: str, verdict: Verdict) -> None:
-    with capsys.disabled():
-        sys.stdout.write(f"\n{what}: {verdict}\n")
-
-
 def test_an_upgrade_from_4_9_to_5_3_loses_nothing(
-    cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+    cluster: RealCluster, place: Place, ready: None, tell: Callable[[str], None]
 ) -> None:
     with Restarts(cluster.kubeconfig, place.name) as restarts:
         with start_load(place, name_servers(place), Setting(topic="upgrade")) as load:
@@ -119,7 +114,7 @@ def test_an_upgrade_from_4_9_to_5_3_loses_nothing(
             _edit(place, BROKER, brokerImage=image(NEW))
             _settled(place)
             verdict = load.stop()
-        _told(capsys, f"{OLD} to {NEW}", verdict)
+        tell(f"{OLD} to {NEW}: {verdict}")
         _assert_gated(restarts, verdict, once=PODS)
     versions = {row["version"] for row in place.get(*BROKER)["status"]["brokers"]}
     assert versions == {NEW}
@@ -146,7 +141,7 @@ def test_a_roll_whose_operator_is_killed_again_and_again_ends(
     place: Place,
     ready: None,
     operator: Operator,
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
 ) -> None:
     with Restarts(cluster.kubeconfig, place.name) as restarts:
         with start_load(place, name_servers(place), Setting(topic="killed")) as load:
@@ -159,7 +154,7 @@ def test_a_roll_whose_operator_is_killed_again_and_again_ends(
             with _killing(operator):
                 _settled(place)
             verdict = load.stop()
-        _told(capsys, "configuration and memory, operator killed", verdict)
+        tell(f"configuration and memory, operator killed: {verdict}")
         _assert_gated(restarts, verdict, once=PODS)
     operator.wait_ready()
 
@@ -187,7 +182,7 @@ def _killing(operator: Operator) -> Iterator[None]:
 
 
 def test_broken_edits_stop_after_one_pod_and_corrected_ones_heal(
-    cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+    cluster: RealCluster, place: Place, ready: None, tell: Callable[[str], None]
 ) -> None:
     first = PODS[1]
     with Restarts(cluster.kubeconfig, place.name) as restarts:
@@ -199,29 +194,29 @@ def test_broken_edits_stop_after_one_pod_and_corrected_ones_heal(
                 _edit(place, BROKER, **corrected)
                 _settled(place)
             verdict = load.stop()
-        _told(capsys, "broken edits", verdict)
+        tell(f"broken edits: {verdict}")
         _assert_lossless(verdict)
         _assert_untouched(restarts, but=first)
         assert restarts.most_down_at_once() == 1
 
 
 def test_name_servers_and_brokers_that_hang_keep_a_roll_waiting(
-    cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+    cluster: RealCluster, place: Place, ready: None, tell: Callable[[str], None]
 ) -> None:
     hung = PODS[3]
     servers = ("name-service-0", "name-service-1")
     with Restarts(cluster.kubeconfig, place.name) as restarts:
         with start_load(place, name_servers(place), Setting(topic="hung")) as load:
-            _signal(place, "STOP", *servers)
+            signal_servers(place, "STOP", *servers)
             _edit(place, BROKER, config={"defaultTopicQueueNums": "7"}, routeRefreshSeconds=10)
             _waits(place, restarts, "does not answer")
-            _signal(place, "STOP", hung)
-            _signal(place, "CONT", *servers)
+            signal_servers(place, "STOP", hung)
+            signal_servers(place, "CONT", *servers)
             _waits(place, restarts, hung)
-            _signal(place, "CONT", hung)
+            signal_servers(place, "CONT", hung)
             _settled(place)
             verdict = load.stop()
-        _told(capsys, "name servers and a replica that hang", verdict)
+        tell(f"name servers and a replica that hang: {verdict}")
         _assert_lossless(verdict)
         assert {pod: restarts.restarts(pod) for pod in PODS} == dict.fromkeys(PODS, 1)
 
@@ -245,13 +240,3 @@ def _waits(place: Place, restarts: Restarts, words: str) -> None:
 
     within(60.0, waits)
     holds(partial(_assert_untouched, restarts), for_s=QUIET_S)
-
-
-def _signal(place: Place, name: str, *pods: str) -> None:
-    """Send a signal to the JVM in each of these pods."""
-    script = (
-        "for one in /proc/[0-9]*; do"
-        f' [ "$(cat $one/comm)" != java ] || kill -{name} "${{one#/proc/}}"; done'
-    )
-    for pod in pods:
-        place.kubectl("exec", pod, "--", "bash", "-c", script)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -58,7 +57,7 @@ def _replicas(place: Place, count: int) -> None:
 
 
 def test_name_servers_and_replicas_come_and_go_without_a_restart(
-    cluster: RealCluster, place: Place, ready: None, capsys: pytest.CaptureFixture[str]
+    cluster: RealCluster, place: Place, ready: None, tell: Callable[[str], None]
 ) -> None:
     with Restarts(cluster.kubeconfig, place.name) as restarts:
         with start_load(place, name_servers(place), Setting(topic="scaling")) as load:
@@ -71,8 +70,7 @@ def test_name_servers_and_replicas_come_and_go_without_a_restart(
             within(LEFT_S, lambda: _name_servers(place, 2))
             within(LEFT_S, lambda: _replicas(place, 0))
             verdict = load.stop()
-        with capsys.disabled():
-            sys.stdout.write(f"\nname servers 1, 3, 2 and replicas 0, 1, 0: {verdict}\n")
+        tell(f"name servers 1, 3, 2 and replicas 0, 1, 0: {verdict}")
         assert verdict.lost == verdict.erased == frozenset(), verdict
         assert {restarts.restarts(pod) for pod in MASTERS} == {0}
     acknowledged = {row["nameServers"] for row in place.get(*BROKER)["status"]["brokers"]}

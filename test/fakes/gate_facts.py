@@ -16,6 +16,7 @@ from reconcilers.api.kube import (
     ContainerStatus,
     Pod,
     PodCondition,
+    PodSpec,
     PodStatus,
     StatefulSet,
     StatefulSetSpec,
@@ -34,7 +35,7 @@ from reconcilers.facts import (
     Silence,
 )
 from reconcilers.steps.broker import decide
-from reconcilers.steps.decision import Decision, WritesMoved
+from reconcilers.steps.decision import Decision, Leaving, WritesMoved
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = "r1", "r2"
@@ -60,6 +61,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """For how long its condition Ready has been what it is."""
     log_end: int = 1000
     note: WritesMoved | None = None
+    leaving: Leaving | None = None
+    """The note on its StatefulSet."""
     permission: str = "6"
     role: str = "ASYNC_MASTER"
     version: str = "V5_3_3"
@@ -189,6 +192,7 @@ def a_pod(name: str, one: Seen) -> Pod:
             annotations=annotations,
             deletion_timestamp="2026-01-01T12:00:00Z" if one.state == "terminating" else None,
         ),
+        spec=PodSpec(node_name="" if one.state == "unscheduled" else "node"),
         status=PodStatus(
             phase="Running",
             pod_ip=f"ip-of-{name}",
@@ -200,12 +204,14 @@ def a_pod(name: str, one: Seen) -> Pod:
 
 def a_set(name: str, one: Seen, replicas: int = 1) -> StatefulSet:
     """The StatefulSet of a server."""
+    noted = one.leaving
     return StatefulSet(
         metadata=ObjectMeta(
             name=name,
             namespace="shop",
             uid=f"uid of {name}",
             generation=1,
+            annotations={names.LEAVING: msgspec.json.encode(noted).decode()} if noted else {},
             deletion_timestamp="2026-01-01T12:00:00Z" if one.removed else None,
         ),
         spec=StatefulSetSpec(replicas=replicas),

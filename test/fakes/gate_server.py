@@ -32,6 +32,9 @@ class Server:
     """What it copies in a second until then."""
     permission: int = READ | WRITE
     no_write_since: float = 0.0
+    closed: bool = False
+    """A master whose store is new: clients may not use it before it is opened."""
+    has_topics: bool = True
     note: WritesMoved | None = None
     started: float = -1000.0
     knows: set[tuple[str, int]] = field(default_factory=set)

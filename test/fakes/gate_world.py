@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from fakes.gate_closed import give, metadata
 from fakes.gate_facts import (
     ADDRESSES,
     NOW,
@@ -25,10 +26,17 @@ from fakes.gate_facts import (
 )
 from fakes.gate_server import READ, WRITE, Server, Templates
 from reconcilers.desired import names
-from reconcilers.facts import BrokerFacts, NameServerAnswer, NameServiceFacts, Silence
+from reconcilers.facts import (
+    BrokerFacts,
+    NameServerAnswer,
+    NameServiceFacts,
+    Silence,
+)
 from reconcilers.steps.decision import (
+    CopyMetadata,
     MoveWrites,
     NoteWrites,
+    Open,
     RestoreWrites,
     Step,
     WritesMoved,
@@ -36,6 +44,8 @@ from reconcilers.steps.decision import (
 from reconcilers.steps.decision import Restart as RestartStep
 from reconcilers.steps.name_service import unsettled
 from reconcilers.steps.obstacles import CAUGHT_UP_SOON_BYTES
+from reconcilers.steps.scale_out import metadata_pods
+from reconcilers.steps.writes import CLOSED
 
 STOPPING_S, STARTING_S, REGISTERING_S, LEAVING_S = 8, 25, 30, 30
 NAME_SERVER_PODS = ("ns-0", "ns-1")
@@ -139,7 +149,13 @@ class World:
                 self.become(server, "crashing", 0)
             case "starting":
                 self.become(server, "ready", 0)
-                server.started, server.permission = self.now, READ | WRITE
+                server.started = self.now
+                server.permission = int(CLOSED) if server.closed else READ | WRITE
+
+    def lose_store(self, master: Server) -> None:
+        """The pod of a master without replicas goes with all that it stored."""
+        self.become(master, "terminating", 1)
+        master.closed, master.has_topics, master.log_end = True, False, 0
 
     def become(self, server: Server, state: State, for_s: float) -> None:
         """From now on the server is like this, for so long if it is on its way."""
@@ -216,7 +232,7 @@ class World:
     def broker_facts(self, pods: Mapping[str, Seen]) -> BrokerFacts:
         """The facts with these pods, and what the servers say now."""
         answering = self.workload()
-        return broker_facts(
+        facts = broker_facts(
             self.cr,
             {name: pods[name] for name in self.brokers},
             answers=broker_facts(self.cr, {name: answering[name] for name in self.brokers}).answers,
@@ -226,6 +242,10 @@ class World:
             },
             name_service_waits=unsettled(self.ns_cr, self.name_service_facts(pods)),
         )
+        tables = {
+            name: metadata(self.brokers[name], self.now) for name in metadata_pods(self.cr, facts)
+        }
+        return msgspec.structs.replace(facts, metadata=tables)
 
     def name_service_facts(self, pods: Mapping[str, Seen]) -> NameServiceFacts:
         """The facts of the NameService."""
@@ -261,6 +281,8 @@ class World:
                 self._note(pod, uid, None)
             case RestartStep(pod, uid, _, _):
                 self._stop(pod, uid)
+            case CopyMetadata() | Open():
+                give(step, self.brokers[step.pod], self.masters())
             case _:
                 raise AssertionError(f"nobody asked for {step}")
         yield
@@ -356,7 +378,7 @@ class World:
         assert taken or not kept_away or not seen_all, f"only {kept_away} could take writes"
 
     def _producers_have_left(self, master: Server) -> None:
-        if self.size == 1:
+        if self.size == 1 or master.closed:
             return
         others = [one for one in self.masters() if one is not master]
         assert any(one.takes_writes for one in others), f"{master.name}: nobody else takes writes"

@@ -31,7 +31,7 @@ from rocketmq.acl import Credentials
 SUPER_USER = Credentials("rocketmq-admin", "Secret-12345")
 """The account that every guarded broker has."""
 
-_SMALL_BROKER = {
+SMALL_BROKER = {
     "mappedFileSizeCommitLog": "4194304",
     "mappedFileSizeConsumeQueue": "60000",
     "maxMessageSize": "1048576",
@@ -47,13 +47,15 @@ _SMALL_BROKER = {
     "registerNameServerPeriod": "10000",
     "fetchNamesrvAddrByAddressServer": "false",
     "flushDelayOffsetInterval": "500",
+    "transactionCheckInterval": "2000",
     "timerWheelEnable": "false",
     "brokerIP1": HOST,
     "brokerIP2": HOST,
 }
+"""What every broker of a test has in its configuration, to be small."""
 # The wheel takes 38 MB, and without it a 5.x broker says ERROR to the deletion of a topic.
-_WITH_TIMERS = {"timerWheelEnable": "true"}
-_SLAVE = {**_WITH_TIMERS, "slaveReadEnable": "true"}
+WITH_TIMERS = {"timerWheelEnable": "true"}
+_SLAVE = {**WITH_TIMERS, "slaveReadEnable": "true"}
 _AUTH = "org.apache.rocketmq.auth."
 
 
@@ -111,7 +113,7 @@ class _Plan:
         """Start a broker and return its address."""
         port, store = self.port(), self.folder / name / "store"
         chosen = {
-            **_SMALL_BROKER,
+            **SMALL_BROKER,
             "brokerClusterName": cluster,
             "listenPort": str(port),
             "haListenPort": str(port + 1),
@@ -138,7 +140,7 @@ def rocketmq_servers(release: Release, folder: Path) -> Iterator[Servers]:
             release=release,
             name_servers=name_servers,
             master=plan.broker(
-                "master", "plain", name_servers, _replica("broker-a", 0) | _WITH_TIMERS
+                "master", "plain", name_servers, _replica("broker-a", 0) | WITH_TIMERS
             ),
             slave=plan.broker("slave", "plain", name_servers, _replica("broker-a", 1) | _SLAVE),
             guarded=_guarded(plan, name_servers),

@@ -19,12 +19,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from fakes.kubelet import Kubelet
+from fakes.rocketmq_world_backlog import GROUP, TOPIC, Held
 from fakes.rocketmq_world_history import Call, Event, Outage, most_at_once, outages
 from fakes.rocketmq_world_model import Broker, Faults, Load, NameServer, Timing
 from fakes.rocketmq_world_pods import Pods, Trap
 from fakes.rocketmq_world_settings import Definition, image_version
 from fakes.witness import Witness
 from rocketmq.codes import MQVersion
+from rocketmq.messages.groups import SubscriptionGroup
+from rocketmq.messages.topics import TopicConfig
 
 S = TypeVar("S", Broker, NameServer)
 
@@ -41,6 +44,12 @@ class BrokerView(msgspec.Struct, frozen=True, kw_only=True):
     log_end: int
     connected: bool
     """A replica has its master."""
+    closed: bool
+    """A master lets no client in since its start."""
+    topics: dict[str, TopicConfig]
+    groups: dict[str, SubscriptionGroup]
+    metadata_writes: int
+    """Topics and groups that were written to it."""
     broken: bool
     """A replica has what its master never had: it takes nothing from it any more."""
 
@@ -113,6 +122,10 @@ class World:
                 ),
                 log_end=broker.log.end,
                 connected=broker.connected,
+                closed=broker.closed,
+                topics=dict(broker.tables.topics),
+                groups=dict(broker.tables.groups),
+                metadata_writes=broker.tables.writes,
                 broken=broker.broken,
             )
 
@@ -158,6 +171,18 @@ class World:
         with self._pods.lock:
             self._pods.model.forget(self._pods.storages[pod])
 
+    def add_topics(self, pod: str, *topics: TopicConfig) -> None:
+        """The broker has these topics."""
+        with self._pods.lock:
+            tables = self._server(pod, Broker).tables
+            tables.topics |= {topic.topic_name: topic for topic in topics}
+
+    def add_groups(self, pod: str, *groups: SubscriptionGroup) -> None:
+        """The broker has these groups of consumers."""
+        with self._pods.lock:
+            tables = self._server(pod, Broker).tables
+            tables.groups |= {group.group_name: group for group in groups}
+
     def produce(self, group: str, size_bytes: int) -> bool:
         """Send to a group's master at once, whatever the routes say; whether it was taken."""
         with self._pods.lock:
@@ -172,6 +197,31 @@ class World:
         """What it did so far: `sent` and `failed` (to a master that was not there), in bytes."""
         with self._pods.lock:
             return msgspec.structs.replace(self._pods.model.loads[group])
+
+    def hold(self, group: str, *, messages: int = 0, online: bool = True) -> None:
+        """From now on consumers of the group take what it is sent, and these messages."""
+        with self._pods.lock:
+            held = self._held(group)
+            held.end += messages
+            held.online = online
+
+    def delay(self, group: str, *seconds: float) -> None:
+        """The group is sent messages that are delivered after so long."""
+        with self._pods.lock:
+            held = self._held(group)
+            held.delayed = sorted([*held.delayed, *(self.now() + one for one in seconds)])
+
+    def _held(self, group: str) -> Held:
+        master = self._pods.model.master_of(group)
+        if master is not None:
+            master.tables.topics[TOPIC] = TopicConfig(TOPIC, 1, 1)
+            master.tables.groups[GROUP] = SubscriptionGroup(GROUP)
+        return self._pods.model.held.setdefault(group, Held())
+
+    def left(self, group: str) -> int:
+        """What the group holds for somebody, or held when it was removed."""
+        with self._pods.lock:
+            return self._pods.model.held[group].left
 
     def lost_bytes(self, group: str) -> int:
         """What producers believe to be stored and is in no storage any more."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+from fakes.rocketmq_world_backlog import answer as backlog_answer
 from fakes.rocketmq_world_model import Broker, Entry, Model, NameServer, Server
+from fakes.rocketmq_world_tables import answer as tables_answer
 from rocketmq import properties
 from rocketmq.codes import MQVersion, RequestCode, ResponseCode
 from rocketmq.frames import Frame
@@ -88,7 +90,11 @@ def _of_broker(model: Model, broker: Broker, request: Frame, now: float) -> _Ans
         case RequestCode.GET_BROKER_HA_STATUS if _five(broker):
             return _ok(json.dumps(_ha_status(model, broker)).encode())
         case code:
-            return _unknown(code)
+            names = (broker.name, broker.settings["brokerClusterName"])
+            found = tables_answer(broker.tables, names, _version(broker), request)
+            held = model.held.get(broker.name)
+            found = found or backlog_answer(held, broker.name, request)
+            return found or _unknown(code)
 
 
 def _route(server: NameServer, request: Frame) -> _Answer:
@@ -162,6 +168,7 @@ def _runtime_info(model: Model, broker: Broker, now: float) -> _Answer:
     }
     if _five(broker):
         table["brokerActive"] = "true" if broker.id == MASTER_ID else "false"
+        table |= {"timerOffsetBehind": "0", "timerCongestNum": "0"}
     return _ok(json.dumps({"table": table}, separators=(",", ":")).encode())
 
 

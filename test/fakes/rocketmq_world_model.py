@@ -12,7 +12,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from fakes.rocketmq_world_backlog import Held
 from fakes.rocketmq_world_settings import Definition, changed_settings
+from fakes.rocketmq_world_tables import CLOSED, Tables
 from rocketmq.codes import MQVersion
 from rocketmq.routes import MASTER_ID, WRITE
 
@@ -91,6 +93,7 @@ class Broker(msgspec.Struct):
 
     definition: Definition
     log: Log
+    tables: Tables
     booted_at: float
     settings: dict[str, str]
     name_servers: tuple[str, ...]
@@ -114,6 +117,11 @@ class Broker(msgspec.Struct):
     def id(self) -> int:
         """The brokerId: 0 is the master."""
         return int(self.settings["brokerId"])
+
+    @property
+    def closed(self) -> bool:
+        """Whether it lets no client in since its start."""
+        return bool(self.tables.marker) and self.settings["brokerPermission"] == CLOSED
 
     @property
     def address(self) -> str:
@@ -151,7 +159,10 @@ class Model:
         self.timing = timing
         self.servers: dict[str, Server] = {}
         self.logs: dict[str, Log] = {}
+        self.tables: dict[str, Tables] = {}  # both by storage
         self.loads: dict[str, Load] = {}
+        self.held: dict[str, Held] = {}
+        """By group, where consumers are a test's matter."""
         self.acknowledged: dict[tuple[str, int], int] = {}
         """By group and lineage: how far the producers believe the log to be kept."""
         self._lineages = itertools.count(1)
@@ -169,22 +180,28 @@ class Model:
 
     def start(self, definition: Definition, faults: Faults, now: float) -> Server:
         """A server begins."""
-        server: Server
-        if definition.kind == "name-server":
-            server = NameServer(definition, faults)
-        else:
-            server = self._new_broker(definition, faults, now)
+        server: Server = (
+            NameServer(definition, faults)
+            if definition.kind == "name-server"
+            else self._new_broker(definition, faults, now)
+        )
         self.servers[definition.pod] = server
         return server
 
     def _new_broker(self, definition: Definition, faults: Faults, now: float) -> Broker:
         settings = definition.settings
         log = self.logs.setdefault(definition.storage, Log())
-        broker = Broker(definition, log, now, dict(settings), (), faults, register_at=now)
+        new = definition.storage not in self.tables
+        tables = self.tables.setdefault(definition.storage, Tables())
+        broker = Broker(definition, log, tables, now, dict(settings), (), faults, register_at=now)
         broker.name_servers = broker.listed_name_servers
         broker.reread_at = now + self.timing.reread_s
-        if broker.id == MASTER_ID and not log.lineage:
-            log.lineage = next(self._lineages)
+        if broker.id == MASTER_ID:
+            tables.marker = "new" if new else tables.marker
+            own = broker.settings["brokerPermission"]
+            started = tables.start_permission(own, leaving=definition.leaving)
+            broker.settings["brokerPermission"] = started
+            log.lineage = log.lineage or next(self._lineages)
         return broker
 
     def end(self, pod: str) -> None:
@@ -204,12 +221,16 @@ class Model:
     def forget(self, storage: str) -> None:
         """A storage is lost with all that is in it."""
         self.logs.pop(storage, None)
+        self.tables.pop(storage, None)
 
     def change_settings(self, broker: Broker, changes: dict[str, str], now: float) -> None:
         """UPDATE_BROKER_CONFIG: nothing of it outlives the process."""
         broker.settings_changes += 1
         if broker.faults.takes_settings:
             broker.settings = changed_settings(broker.settings, changes)
+            if broker.id == MASTER_ID:
+                now_has = broker.settings["brokerPermission"]
+                broker.tables.note(now_has, leaving=broker.definition.leaving)
         if "brokerPermission" in changes:
             self._register(broker, now)
 
@@ -273,6 +294,7 @@ class Model:
             self._send(group, load, now, passed_s)
         for broker in self.brokers:
             if broker.id == MASTER_ID:
+                self._give_out(broker, now)
                 self._acknowledge(broker)
             else:
                 self._replicate(broker, now)
@@ -314,8 +336,16 @@ class Model:
             whole = int(load.sent + size) - int(load.sent)
             master.log.end += whole
             load.sent += size
+            if whole and group in self.held:
+                self.held[group].end += 1
         else:
             load.failed += size
+
+    def _give_out(self, master: Broker, now: float) -> None:
+        held = self.held.get(master.name)
+        if held is not None and not master.faults.away:
+            master.log.end += held.deliver(now)
+            held.consume()
 
     def _ask_route(self, group: str, load: Load) -> None:
         for server in self.name_servers:

@@ -30,6 +30,7 @@ from fakes.rocketmq_world_settings import (
 )
 from fakes.witness import Object, Refused, Witness
 from rocketmq.frames import Frame
+from rocketmq.routes import MASTER_ID
 
 TICK_S = 0.02
 RESTART_S = 0.5
@@ -119,6 +120,7 @@ class Pods:
             runs = process.definition is not None and process.failure is None
             process.ended_at = self.now() + (self._timing.stop_s if runs else 0)
             if runs:
+                self._note_permission(process)
                 self.end(process, "stopped")
         if self.now() < process.ended_at:
             return False
@@ -199,6 +201,17 @@ class Pods:
             process.serving = process.ready = False
             self._note(what, at.pod, group, reason)
         self._await(process.listener.close())
+
+    def _note_permission(self, process: Process) -> None:
+        """As the start script does when it ends."""
+        at = process.definition
+        assert at is not None
+        with contextlib.suppress(Refused, NoImageError, NoStartError, LookupError):
+            leaving = self._definition(process).leaving
+            with self.lock:
+                server = self.model.servers[at.pod]
+                if isinstance(server, Broker) and server.id == MASTER_ID:
+                    server.tables.note(server.settings["brokerPermission"], leaving=leaving)
 
     def apply_faults(self, pod: str) -> None:
         """What is wrong with a server that runs has changed."""

@@ -87,6 +87,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     storage: str = ""
     lasting: bool = False
     """Whether the storage outlives the pod."""
+    leaving: bool = False
+    """Whether the operator is about to remove the broker's group."""
 
     @property
     def port(self) -> int:
@@ -145,7 +147,13 @@ def definition(
         settings=settings,
         storage=storage,
         lasting=lasting,
+        leaving=_is_leaving(files[0].get("group.conf", ""), settings.get("brokerName", "")),
     )
+
+
+def _is_leaving(group_conf: str, group: str) -> bool:
+    pairs = (line.partition("=") for line in group_conf.splitlines())
+    return any(key == "leaving" and group in value.split() for key, _, value in pairs)
 
 
 def broker_text(files: list[Files], environment: Mapping[str, str]) -> str:

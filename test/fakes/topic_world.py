@@ -181,6 +181,7 @@ class TopicWorld(Servers):
 
     def meet(self, broker: Broker, group: str, client: Client) -> None:
         """A heartbeat; a group that is new makes its broker register all that it has."""
+        broker.heard[group, client.client_id] = self.now
         if broker.heartbeat(group, client):
             self.register(broker, delay_s=self.timing.learn_s)
 

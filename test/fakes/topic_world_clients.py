@@ -199,9 +199,7 @@ class Consumer(msgspec.Struct, kw_only=True):
         for name in {name for route in self.routes.values() for name in route}:
             broker = road.master(self.name_servers, name)
             if broker is not None:
-                broker.clients.get(self.group, {}).pop(self.id, None)
-                if not broker.clients.get(self.group):
-                    broker.clients.pop(self.group, None)
+                broker.part(self.group, self.id)
         self.online = False
         self.positions = {}
         self.routes = {}

@@ -91,6 +91,8 @@ class Broker(msgspec.Struct, kw_only=True):
     offsets: dict[str, dict[int, int]] = {}
     queues: dict[tuple[str, int], Queue] = {}
     clients: dict[str, dict[str, Client]] = {}
+    heard: dict[tuple[str, str], float] = {}
+    """When a consumer (group and id) was last heard of."""
     producers: dict[str, dict[str, str]] = {}
     delay_offsets: dict[int, int] = {}
     timers: list[Stored] = []
@@ -231,6 +233,19 @@ class Broker(msgspec.Struct, kw_only=True):
             self.groups[group] = SubscriptionGroup(group)
         self.clients.setdefault(group, {})[client.client_id] = client
         return self.make_group_topic(system_names.retry_topic(group))
+
+    def forget_clients(self, before: float) -> None:
+        """Consumers that were last heard of before that moment are not online any more."""
+        for (group, client_id), at in list(self.heard.items()):
+            if at < before:
+                del self.heard[group, client_id]
+                self.part(group, client_id)
+
+    def part(self, group: str, client_id: str) -> None:
+        """A consumer is not online any more."""
+        self.clients.get(group, {}).pop(client_id, None)
+        if not self.clients.get(group):
+            self.clients.pop(group, None)
 
     def make_group_topic(self, topic: str) -> bool:
         """A retry or dead-letter topic, made by the broker; whether it was missing."""

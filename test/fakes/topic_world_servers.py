@@ -35,6 +35,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     sync_s: float = 10.0
     check_s: float = 30.0
     """How often a broker moves past half messages that are decided."""
+    client_s: float = 120.0
+    """How long a broker takes a client for connected that says nothing; its line stays open."""
 
 
 class _News(msgspec.Struct, frozen=True):
@@ -136,6 +138,7 @@ class Servers:
             if self.now % self.timing.sync_s < 1.0:
                 self._follow(broker)
             return
+        broker.forget_clients(self.now - self.timing.client_s)
         for level in range(1, len(DELAYS_S) + 1):
             self._give_delayed(broker, level)
         for timer in [one for one in broker.timers if one.due <= self.now]:

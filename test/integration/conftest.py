@@ -179,7 +179,7 @@ def _namespace(
 def _objects(place: Place) -> str:
     kinds = ["StatefulSet", "Pod", "Service", "ConfigMap"]
     if place.witness.find("CustomResourceDefinition", "", "brokers.rocketmq.apache.org"):
-        kinds += ["NameService", "Broker"]
+        kinds += ["NameService", "Broker", "TopicTransfer"]
     found = [
         {key: item.get(key) for key in ("metadata", "status")} | {"kind": kind}
         for kind in kinds

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from base.commands import Call, Runner, call
 from base.errors import ClusterError
-from base.folders import CLUSTER_SOURCE, IMAGE_SOURCE, REPOSITORY, build_log, cache_folder
+from base.folders import CLUSTER_SOURCE, IMAGE_SOURCE, REPOSITORY, build_log, cache_folder, lock
 from base.progress import phase
 from products.buildah import Build, build_image, build_volumes, ensure_image
 from products.packages import BUSYBOX_NEEDS, IMAGE_NEEDS, PAUSE_NEEDS, install_missing, java_needs
@@ -109,7 +109,9 @@ class Images:
         tag = f"src-{source_hash(REPOSITORY)}"
         archive = _operator_folder() / f"rocketmq-operator-{tag}.tar"
         name = f"{RELEASED_IMAGE}:{tag}"
-        return name, archive if archive.exists() else self.operator(name)
+        # Two runs at once may want it: the second finds what the first has built.
+        with lock(cache_folder() / "locks" / "image-operator", "image operator"):
+            return name, archive if archive.exists() else self.operator(name)
 
     def operator(self, tag: str) -> Path:
         """Build the operator's image from the repository as it is now; buildah keeps the layers."""

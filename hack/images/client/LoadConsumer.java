@@ -1,4 +1,6 @@
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
@@ -13,24 +15,31 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * "got" with number, shard, broker, queue, offset; "bad" with what is wrong with a message; "end".
  *
  * <p>A message is in the journal before its queue goes on, and one thread takes all messages: the
- * lines of a queue are in the order in which the library handed its messages over.
+ * lines of a queue are in the order in which the library handed its messages over. With --slow each
+ * message takes so many milliseconds before its line is written.
  */
 final class LoadConsumer {
     private final Options options;
     private final String run;
+    private final int slowMs;
     private final Journal journal;
     private final Ending ending = new Ending();
 
     LoadConsumer(Options options) throws Exception {
         this.options = options;
         run = options.text("--run");
+        slowMs = options.number("--slow", 0);
         journal = new Journal(options.text("--journal"));
     }
 
     boolean run() throws Exception {
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(options.text("--group"));
         consumer.setNamesrvAddr(options.text("--namesrv"));
-        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setConsumeFromWhere(
+            Boolean.parseBoolean(options.text("--from-last", "false"))
+                ? ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET
+                : ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        Polling.apply(options, consumer);
         consumer.setConsumeThreadMin(1);
         consumer.setConsumeThreadMax(1);
         consumer.setConsumeMessageBatchMaxSize(32);
@@ -64,6 +73,7 @@ final class LoadConsumer {
 
     private void take(List<MessageExt> messages, MessageQueue queue) {
         for (MessageExt message : messages) {
+            LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(slowMs));
             try {
                 LoadMessage read = LoadMessage.in(message);
                 if (read.run.equals(run)) {

@@ -7,13 +7,17 @@ import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.client.producer.SendStatus;
+import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
  * Sends numbered messages at a steady rate until it is told to end; the library's own timeout and
- * retries apply. Lines: "begin"; "ack" with number, shard, SendStatus, id, broker, queue, offset;
- * "fail" with number, shard, kind of error, its text; "end".
+ * retries apply. Lines: "begin"; "ack" with number, shard, SendStatus, id, broker, queue, offset,
+ * kind, when it is due in milliseconds since the epoch; "undone" with number and shard for a
+ * transaction that was rolled back; "fail" with number, shard, kind of error, its text; "stopped"
+ * when no more is sent; "end".
  *
  * <p>A thread that a send holds up does not make up for it later: a gap is to be seen as one. With
  * --ordered the messages of a thread share a queue, as long as the route does not change, and the
@@ -25,6 +29,8 @@ final class LoadProducer {
     private final String topic;
     private final int threads;
     private final boolean ordered;
+    private final LoadKind.Mixture mixture;
+    private final LoadTransactions transactions;
     private final Journal journal;
     private final Ending ending = new Ending();
     private final DefaultMQProducer producer;
@@ -37,14 +43,32 @@ final class LoadProducer {
         topic = options.text("--topic");
         threads = options.number("--threads", 4);
         ordered = Boolean.parseBoolean(options.text("--ordered", "false"));
+        mixture = new LoadKind.Mixture(options);
+        transactions = new LoadTransactions(mixture);
         journal = new Journal(options.text("--journal"));
-        producer = new DefaultMQProducer("producers-" + run);
+        producer = producer();
         producer.setNamesrvAddr(options.text("--namesrv"));
+        producer.setRetryTimesWhenSendFailed(options.number("--retries", 2));
+        Polling.apply(options, producer);
+    }
+
+    private DefaultMQProducer producer() {
+        String group = "producers-" + run;
+        if (mixture.transactions == 0) {
+            return new DefaultMQProducer(group);
+        }
+        TransactionMQProducer made = new TransactionMQProducer(group);
+        made.setTransactionListener(transactions);
+        return made;
     }
 
     boolean run() throws Exception {
         try {
-            LoadTopic.make(options.text("--namesrv"), topic, options.number("--queues", 4));
+            int queues = options.number("--queues", 4);
+            if (queues > 0) {
+                String cluster = options.text("--cluster", "");
+                LoadTopic.make(options.text("--namesrv"), cluster, topic, queues);
+            }
             producer.start();
             journal.write("begin");
             boolean told = produce();
@@ -68,6 +92,10 @@ final class LoadProducer {
         for (Thread sender : senders) {
             sender.join();
         }
+        journal.write("stopped");
+        if (mixture.transactions > 0) {
+            transactions.awaitAsked();
+        }
         return told;
     }
 
@@ -86,12 +114,12 @@ final class LoadProducer {
 
     private void sendOne(int shard) throws InterruptedException {
         LoadMessage message = new LoadMessage(run, sequence.getAndIncrement(), shard);
+        LoadKind kind = mixture.of(message.sequence);
+        Message content = message.of(topic);
+        long due = mixture.mark(content, kind) * 1000L;
+        due = due == 0 ? 0 : System.currentTimeMillis() + due;
         try {
-            SendResult result = send(message);
-            MessageQueue queue = result.getMessageQueue();
-            journal.write("ack", message.sequence, shard, result.getSendStatus(),
-                result.getMsgId(), queue.getBrokerName(), queue.getQueueId(),
-                result.getQueueOffset());
+            acknowledged(message, kind, due, send(content, kind, shard));
         } catch (InterruptedException error) {
             throw error;
         } catch (Exception error) {
@@ -101,13 +129,30 @@ final class LoadProducer {
         }
     }
 
-    private SendResult send(LoadMessage message) throws Exception {
-        Message content = message.of(topic);
+    private void acknowledged(LoadMessage message, LoadKind kind, long due, SendResult result) {
+        if (kind.isTransaction() && result.getSendStatus() != SendStatus.SEND_OK) {
+            // The library rolls it back, whatever the load wanted; the broker may ask all the same.
+            journal.write("fail", message.sequence, message.shard,
+                "Transaction " + result.getSendStatus(), "rolled back by the library");
+        } else if (kind == LoadKind.UNDONE) {
+            journal.write("undone", message.sequence, message.shard);
+        } else {
+            MessageQueue queue = result.getMessageQueue();
+            journal.write("ack", message.sequence, message.shard, result.getSendStatus(),
+                result.getMsgId(), queue.getBrokerName(), queue.getQueueId(),
+                result.getQueueOffset(), kind.word(), due);
+        }
+    }
+
+    private SendResult send(Message content, LoadKind kind, int shard) throws Exception {
+        if (kind.isTransaction()) {
+            return producer.sendMessageInTransaction(content, null);
+        }
         if (!ordered) {
             return producer.send(content);
         }
         return producer.send(
-            content, (queues, own, key) -> queues.get((int) key % queues.size()), message.shard);
+            content, (queues, own, key) -> queues.get((int) key % queues.size()), shard);
     }
 
     /** The class of what is behind it all, with the response code of a broker or of the client. */

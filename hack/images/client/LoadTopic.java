@@ -8,7 +8,7 @@ import org.apache.rocketmq.common.constant.PermName;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /**
- * The topic of a load, on every master. A topic that the first message makes is often on one master
+ * The topic of a load, on every master, or on those of one RocketMQ cluster. A topic that the first message makes is often on one master
  * alone, and restarting the others then proves nothing.
  */
 final class LoadTopic {
@@ -19,7 +19,8 @@ final class LoadTopic {
     }
 
     /** Makes the topic and waits until its route has every master. */
-    static void make(String nameServers, String topic, int queues) throws Exception {
+    static void make(String nameServers, String cluster, String topic, int queues)
+        throws Exception {
         DefaultMQAdminExt admin = new DefaultMQAdminExt(CALL_MS);
         admin.setInstanceName("load-topic");
         admin.setNamesrvAddr(nameServers);
@@ -28,7 +29,7 @@ final class LoadTopic {
             Set<String> masters = new HashSet<>();
             for (var broker : admin.examineBrokerClusterInfo().getBrokerAddrTable().values()) {
                 String master = broker.getBrokerAddrs().get(MixAll.MASTER_ID);
-                if (master != null) {
+                if (master != null && (cluster.isEmpty() || cluster.equals(broker.getCluster()))) {
                     int mode = PermName.PERM_READ | PermName.PERM_WRITE;
                     TopicConfig config = new TopicConfig(topic, queues, queues, mode);
                     admin.createAndUpdateTopicConfig(master, config);

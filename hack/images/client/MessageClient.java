@@ -26,9 +26,12 @@ public final class MessageClient {
         "send    --namesrv A --topic T --count N [--group G] [--prefix P] [--timeout S]",
         "receive --namesrv A --topic T --group G --count N --timeout S [--verify-prefix P]",
         "produce --namesrv A --topic T --run R --journal FILE --rate PER-SECOND --seconds LIMIT",
-        "        [--threads N] [--queues N] [--ordered true]",
+        "        [--threads N] [--queues N, 0: the topic is there] [--cluster C] [--ordered true]",
+        "        [--retries N]",
+        "        [--delayed ONE-IN-N] [--delay-level L] [--timed ONE-IN-N] [--timer-seconds S]",
+        "        [--transactions ONE-IN-N] [--poll S]",
         "consume --namesrv A --topic T --run R --journal FILE --group G --seconds LIMIT",
-        "        [--ordered true]");
+        "        [--ordered true] [--slow MS] [--from-last true] [--poll S]");
 
     private final Options options;
 

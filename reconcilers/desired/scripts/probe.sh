@@ -12,9 +12,13 @@
 # name server, because bash cannot limit the time of a connect (and a cat, once). It reads CONF as
 # the broker may have rewritten it, so it asks the name servers that the broker uses now. Servers
 # that accept TLS only (tls.server.mode=enforcing) are never ready by it.
+#
+# It looks often enough to note that a master was opened (closed.sh), should that end without a word.
 set -u
 # shellcheck source=remoting.sh
 . "${0%/*}/remoting.sh"
+# shellcheck source=closed.sh
+. "${0%/*}/closed.sh"
 NAME_SERVERS_TIMEOUT_S=3
 
 # setting KEY: the last value of KEY in the broker's configuration, into $value.
@@ -93,6 +97,7 @@ case $1 in
   broker)
     conf=$2
     [ -r "$conf" ] || not_ready "$conf is not there yet"
+    note_permission "${0%/*}" "$conf"
     broker_ready
     ;;
 esac

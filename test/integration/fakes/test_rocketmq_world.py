@@ -41,6 +41,7 @@ def group(place: Place, *, image: str = NEW, count: int = 1) -> None:
     broker(place, replica=True, image=image)
     for pod in (MASTER, REPLICA, *(f"ns-{number}" for number in range(count))):
         wait_ready(place, pod)
+    change(place, MASTER, brokerPermission="6")  # its store is new
 
 
 def is_ready(pod: Object) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.frame_server import Answer, Server, frame, swallowing
-from reconcilers.desired.files import PROBE_SCRIPT, REMOTING_SCRIPT
+from reconcilers.desired.files import CLOSED_SCRIPT, PROBE_SCRIPT, REMOTING_SCRIPT
 
 
 def cluster(*addresses: str, name: str = "broker-0") -> bytes:
@@ -23,6 +23,7 @@ def cluster(*addresses: str, name: str = "broker-0") -> bytes:
 
 async def started_probe(tmp_path: Path, *arguments: str) -> asyncio.subprocess.Process:
     (tmp_path / "remoting.sh").write_text(REMOTING_SCRIPT)
+    (tmp_path / "closed.sh").write_text(CLOSED_SCRIPT)
     script = tmp_path / "probe.sh"
     script.write_text(PROBE_SCRIPT)
     return await asyncio.create_subprocess_exec(

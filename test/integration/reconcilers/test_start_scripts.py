@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconcilers.desired.files import (
+    CLOSED_SCRIPT,
     DIRECTORIES_SCRIPT,
     SERVER_SCRIPT,
     START_BROKER_SCRIPT,
@@ -70,6 +71,7 @@ def home(tmp_path: Path) -> Path:
         "start-broker.sh": START_BROKER_SCRIPT,
         "start-name-server.sh": START_NAME_SERVER_SCRIPT,
         "directories.sh": DIRECTORIES_SCRIPT,
+        "closed.sh": CLOSED_SCRIPT,
         "defaults.conf": "a=default\nb=default\n",
         "user.conf": "b=spec\n",
         "operator.conf": "listenPort=10911\nnamesrvAddr=ns:9876\n",

@@ -8,8 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes.load_journal import SEND_OK, Ack, Begin, Corrupt, End, Failure, Line, Receipt
-from fakes.load_verdict import EvidenceError, Journals, Verdict, awaited, verdict
+from fakes.load_journal import (
+    SEND_OK,
+    Ack,
+    Begin,
+    Corrupt,
+    End,
+    Failure,
+    Line,
+    Receipt,
+    Stopped,
+    Undone,
+)
+from fakes.load_verdict import EARLY_MS, EvidenceError, Journals, Verdict, awaited, verdict
 
 
 def ack(sequence: int, at_ms: int = 0, status: str = SEND_OK, **place: Any) -> Ack:
@@ -115,6 +126,21 @@ def test_order_is_judged_inside_a_queue_and_by_first_receptions(
     assert judged(acks, [got(one) for one in receipts]).reordered == reordered
 
 
+@pytest.mark.parametrize(
+    ("receipts", "out_of_turn"),
+    [
+        ([ONE, TWO, THREE, ack(4, queue=1, offset=0)], 0),
+        ([ack(4, queue=1, offset=0), ONE, TWO, THREE], 3),
+        ([ONE, ack(4, queue=1, offset=0), TWO, TWO], 1),
+    ],
+)
+def test_a_senders_messages_are_in_turn_whatever_queue_they_were_in(
+    receipts: list[Ack], out_of_turn: int
+) -> None:
+    acks = [*ALL, ack(4, queue=1, offset=0)]
+    assert judged(acks, [got(one) for one in receipts]).out_of_turn == out_of_turn
+
+
 def test_the_longest_gap_of_sending_reaches_from_the_first_answer_to_the_end() -> None:
     acks = [ack(1, 5_000), ack(2, 6_500, "FLUSH_SLAVE_TIMEOUT"), ack(3, 7_000)]
     receipts = [got(one) for one in acks]
@@ -122,6 +148,9 @@ def test_the_longest_gap_of_sending_reaches_from_the_first_answer_to_the_end() -
     # A producer that fails until it is stopped.
     late = judged([*acks, failed(4)], receipts, at_ms=20_000)
     assert (late.longest_send_gap_s, late.duration_s) == (13.0, 15.0)
+    # One that waits to be asked about its transactions sends nothing any more.
+    waited = judged([*acks, Stopped(7_200)], receipts, at_ms=40_000)
+    assert (waited.longest_send_gap_s, waited.duration_s) == (1.5, 2.2)
 
 
 def test_the_longest_gap_of_receiving_is_between_two_receptions() -> None:
@@ -135,10 +164,58 @@ def test_what_each_broker_acknowledged_is_counted() -> None:
     assert judged(acks, []).acked_by_broker == {"broker-0": 1, "broker-1": 2}
 
 
+LATER = Ack(0, 4, 0, SEND_OK, "id", "broker-0", 0, 2, "delayed", 10_000)
+
+
+def test_special_messages_are_counted_by_kind_and_have_no_place_in_the_order_of_a_queue() -> None:
+    receipts = [got(one) for one in (THREE, LATER)]
+    # Its place in the broker's own topic is by chance that of another message.
+    seen = judged([THREE, LATER], receipts)
+    assert (seen.acked_by_kind, seen.reordered, seen.lost) == ({"delayed": 1}, 0, set())
+
+
+@pytest.mark.parametrize(("at_ms", "early"), [(9_000, set()), (10_000 - EARLY_MS - 1, {4})])
+def test_a_message_that_comes_before_its_time_is_told(at_ms: int, early: set[int]) -> None:
+    seen = judged([LATER], [got(LATER, 11_000)], [got(LATER, at_ms)])
+    assert seen.early == early
+    assert f"early {len(early)}" in str(seen)
+
+
+def test_a_transaction_that_was_rolled_back_is_received_by_nobody() -> None:
+    undone = Undone(0, 9, 0)
+    seen = judged([ONE, undone], [got(ONE)])
+    assert (seen.sent, seen.acked, seen.lost, seen.revived) == (2, 1, set(), set())
+    revived = Receipt(0, 9, 0, "broker-0", 0, 9)
+    assert judged([ONE, undone], [got(ONE)], [got(ONE), revived]).revived == {9}
+    with pytest.raises(EvidenceError, match="given twice"):
+        judged([ONE, Undone(0, 1, 0)], [got(ONE)])
+
+
+def test_further_groups_are_to_get_everything_that_was_acknowledged_however_well() -> None:
+    weak = ack(2, status="FLUSH_SLAVE_TIMEOUT")
+    both = [got(ONE), got(weak)]
+    journals = Journals(
+        whole([ONE, weak]),
+        whole(both),
+        whole(both),
+        {"slow": whole(both), "offline": whole([got(ONE)])},
+    )
+    assert awaited(journals) == {2}
+    seen = verdict(journals)
+    assert (seen.lost, seen.missed) == (set(), {"offline": {2}})
+    assert "offline missed 1 (2)" in str(seen)
+
+
+def test_what_nobody_looked_for_is_not_erased() -> None:
+    journals = Journals(whole([ONE, TWO]), whole([got(ONE)]), None)
+    assert awaited(journals) == {2}
+    assert (verdict(journals).lost, verdict(journals).erased) == ({2}, set())
+
+
 GOOD = Journals(whole([ONE]), whole([got(ONE)]), whole([got(ONE)]))
 
 
-@pytest.mark.parametrize("field", ["produced", "consumed", "stored"])
+@pytest.mark.parametrize("field", ["produced", "consumed", "stored", "others"])
 @pytest.mark.parametrize(
     ("journal", "why"),
     [
@@ -153,8 +230,9 @@ def test_no_client_may_have_died_or_ended_early_or_received_what_was_not_sent(
     field: str, journal: list[Line], why: str
 ) -> None:
     assert verdict(GOOD).lost == set()
+    other = {"slow": journal} if field == "others" else journal
     with pytest.raises(EvidenceError, match=why):
-        verdict(msgspec.structs.replace(GOOD, **{field: journal}))
+        verdict(msgspec.structs.replace(GOOD, **{field: other}))
 
 
 @pytest.mark.parametrize(

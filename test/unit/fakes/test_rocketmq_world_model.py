@@ -4,6 +4,7 @@ import pytest
 
 from fakes.rocketmq_world_model import Broker, Faults, Load, Model, NameServer, Timing
 from fakes.rocketmq_world_settings import Definition, changed_settings, default_settings
+from fakes.rocketmq_world_tables import Tables
 from rocketmq.codes import MQVersion
 
 TIMING = Timing()
@@ -68,8 +69,9 @@ class Course:
         return found
 
     def pair(self) -> tuple[Broker, Broker]:
-        """A master and its replica, connected."""
+        """A master that was opened and its replica, connected."""
         pair = self.broker(), self.broker(REPLICA)
+        self.model.change_settings(pair[0], {"brokerPermission": "6"}, self.now)
         self.go(1)
         return pair
 
@@ -278,3 +280,32 @@ def test_a_producer_fails_at_a_master_that_goes_without_warning(course: Course) 
 
 def _load() -> Load:
     return Load(bytes_per_s=1000)
+
+
+def test_a_master_with_a_new_store_is_closed_until_it_is_opened_whatever_restarts(
+    course: Course,
+) -> None:
+    master, replica = course.broker(), course.broker(REPLICA)
+    assert (master.settings["brokerPermission"], master.closed) == ("1", True)
+    assert (replica.settings["brokerPermission"], replica.closed) == ("6", False)
+    course.model.end(MASTER)
+    again = course.broker()
+    assert again.settings["brokerPermission"] == "1"
+    course.model.change_settings(again, {"brokerPermission": "6"}, course.now)
+    course.model.end(MASTER)
+    assert course.broker().settings["brokerPermission"] == "6"
+    course.model.end(MASTER)
+    course.model.forget(MASTER)
+    assert course.broker().settings["brokerPermission"] == "1"
+
+
+def test_a_group_that_is_to_go_takes_no_writes_and_is_closed_when_it_comes_back() -> None:
+    tables = Tables(marker="new")
+    assert tables.start_permission("6", leaving=True) == "1"
+    tables.note("6", leaving=False)
+    assert tables.start_permission("6", leaving=True) == "4"
+    assert tables.start_permission("6", leaving=False) == "1"
+    tables.note("6", leaving=False)
+    assert tables.start_permission("6", leaving=False) == "6"
+    tables.note("4", leaving=True)
+    assert tables.start_permission("6", leaving=False) == "1"

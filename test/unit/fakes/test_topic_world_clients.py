@@ -188,3 +188,24 @@ async def test_who_never_committed_begins_at_the_end_of_a_cold_queue() -> None:
         consumer(world)
         world.advance(30)
         assert bool(world.ledger.missing("payers", ["orders"])) is cold
+
+
+async def test_a_consumer_that_was_moved_away_stays_connected_for_two_minutes() -> None:
+    world = two_clusters()
+    consumer(world)
+    world.advance(40)
+    for broker in world.masters("a"):
+        broker.delete_topic("orders")
+        broker.delete_topic("%RETRY%payers")
+    for broker in world.masters("b"):
+        broker.save_topic(TOPIC)
+        broker.make_group_topic("%RETRY%payers")
+    for server in world.name_servers.values():
+        server.delete_topic("orders", "a")
+        server.delete_topic("%RETRY%payers", "a")
+    world.settle()
+    world.advance(60)
+    assert world.masters("a")[0].online("payers")
+    assert world.masters("b")[0].online("payers")
+    world.advance(90)
+    assert not world.masters("a")[0].online("payers")

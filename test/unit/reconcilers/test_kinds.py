@@ -273,7 +273,7 @@ async def test_a_broker_whose_name_service_is_gone_keeps_what_it_has() -> None:
     assert world.condition("Broker", "broker", "Ready")["reason"] == "NameServiceNotFound"
 
 
-async def test_lowering_the_size_removes_no_broker() -> None:
+async def test_lowering_the_size_removes_no_broker_that_says_nothing() -> None:
     world = World(name_service(), broker())
     await world.reconcile("Broker", "broker")
     before = world.children()

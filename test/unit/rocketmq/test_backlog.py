@@ -87,6 +87,12 @@ def test_consumers_that_have_committed_nothing_yet_are_waited_for() -> None:
     assert found.waiting == (_row("t", "g", True, q0=5),)
 
 
+def test_a_group_that_consumes_the_topic_elsewhere_may_come_here_yet() -> None:
+    here = tables({"t": {0: 5}}, {"t@g": {0: 5}})
+    found = backlog(msgspec.structs.replace(here, elsewhere={("t", "late"), ("gone", "late")}))
+    assert found.waiting == (_row("t", "late", False, q0=5),)
+
+
 def test_a_topic_that_nobody_consumes_is_unread() -> None:
     found = backlog(tables({"t": {0: 5, 1: (3, 4)}, "empty": {0: (7, 7)}}))
     assert found.unread == (Left("t", 6),)

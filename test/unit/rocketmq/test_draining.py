@@ -13,7 +13,7 @@ from rocketmq.admin import Admin
 from rocketmq.backlog import Delay, Left, Waiting
 from rocketmq.calls import Request, Response
 from rocketmq.codes import RequestCode
-from rocketmq.draining import read_backlog
+from rocketmq.draining import read_backlog, read_consumers
 from rocketmq.errors import ProtocolError, RocketmqError, ServerFaultError, TopicNotExistError
 
 _TOPICS = {
@@ -72,6 +72,16 @@ async def test_a_broker_is_asked_for_everything() -> None:
     assert asked.count(RequestCode.GET_CONSUMER_CONNECTION_LIST) == 1
     assert asked.count(RequestCode.GET_TOPIC_STATS_INFO) == 3
     assert asked[-2:] == [RequestCode.GET_ALL_CONSUMER_OFFSET, RequestCode.GET_BROKER_RUNTIME_INFO]
+
+
+async def test_consumers_of_other_brokers_may_come_to_this_one() -> None:
+    admin, _ = _broker()
+    assert await read_consumers(admin, ["b:1"]) == {("t", "g")}
+    found = await read_backlog(admin, "b:1", elsewhere={("u", "late")})
+    assert [(row.topic, row.group) for row in found.waiting] == [("t", "g"), ("u", "late")]
+    assert found.unread == ()
+    with pytest.raises(RocketmqError, match="c:1"):
+        await read_consumers(admin, ["b:1", "c:1"])
 
 
 async def test_a_broker_is_asked_for_some_topics() -> None:

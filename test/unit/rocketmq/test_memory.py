@@ -78,3 +78,10 @@ def test_every_option_has_a_positive_size(role: Role, above: int) -> None:
         size = re.search(r"(\d+)[mk]$", option)
         assert size is not None
         assert int(size.group(1)) > 0
+
+
+@pytest.mark.parametrize(("limit_mib", "direct_mib"), [(768, 211), (1024, 281), (2048, 368)])
+def test_a_small_broker_has_direct_memory_for_the_buffers_of_its_threads(
+    limit_mib: int, direct_mib: int
+) -> None:
+    assert divided(limit_mib * MIB, "broker").direct_bytes == direct_mib * MIB

@@ -22,6 +22,9 @@ _FIVE = _CONTROLLERS | {
     "brokers.ha_status",
     "brokers.epochs",
     "brokers.reset_master_flush_offset",
+    # From 5.3.0 and 5.3.1.
+    "topics.create_all",
+    "groups.create_all",
 }
 
 

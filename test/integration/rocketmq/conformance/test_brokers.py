@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.rocketmq_client import soon
+from fakes.rocketmq_client import fresh, soon
 from fakes.rocketmq_servers import Servers
 from rocketmq.admin import Admin
 from rocketmq.calls import Request
 from rocketmq.clusters import Clusters
 from rocketmq.codes import RequestCode, version_name
 from rocketmq.errors import NoPermissionError, ServerFaultError, UnsupportedError
+from rocketmq.messages.topics import TopicConfig
 from rocketmq.pool import Pool
 
 
@@ -41,6 +42,39 @@ async def test_what_the_broker_did_not_take_is_told(servers: Servers, admin: Adm
     change = await admin.brokers.update_settings(servers.slave, wanted)
     assert set(change.not_taken) == set(wanted)
     assert change.not_taken["brokerRole"] == "SLAVE"
+
+
+@pytest.mark.late
+async def test_no_client_uses_a_closed_master_and_what_it_was_given_is_there_once_it_is_open(
+    servers: Servers, admin: Admin, topic: str
+) -> None:
+    new = TopicConfig(fresh("given"), read_queue_nums=3, write_queue_nums=2)
+
+    async def used(name: str, *, wanted: bool) -> None:
+        for server in servers.name_servers:
+            route = await admin.name_servers.topic_route(server, name)
+            assert [(queue.readable, queue.writable) for queue in route.queue_datas] == [
+                (wanted, wanted)
+            ]
+
+    # Its replica, which is open, changes nothing: name servers ask masters alone.
+    closed = await admin.brokers.update_settings(servers.master, {"brokerPermission": "1"})
+    try:
+        assert closed.not_taken == {}
+        await soon(lambda: used(topic, wanted=False))
+        await admin.topics.save(servers.master, new)
+        await soon(lambda: used(new.topic_name, wanted=False))
+        assert await admin.topics.get(servers.master, new.topic_name) == new
+    finally:
+        opened = await admin.brokers.update_settings(servers.master, {"brokerPermission": "6"})
+    assert opened.not_taken == {}
+    for name in (topic, new.topic_name):
+        await soon(lambda name=name: used(name, wanted=True))
+    # What the scripts in the pods read of the file that the broker has written anew.
+    process = servers.processes["master"]
+    lines = process.settings.read_text(encoding="utf-8").splitlines()
+    store = f"storePathRootDir={process.folder / 'store'}"
+    assert {"brokerPermission=6", "brokerId=0", "brokerName=broker-a", store} <= set(lines)
 
 
 async def test_a_broker_that_takes_no_writes_says_so_in_its_routes(

@@ -11,7 +11,7 @@ from rocketmq.admin import Admin
 from rocketmq.calls import Request
 from rocketmq.clusters import Clusters
 from rocketmq.codes import RequestCode
-from rocketmq.errors import SubscriptionGroupNotExistError
+from rocketmq.errors import SubscriptionGroupNotExistError, UnsupportedError
 from rocketmq.fastjson import MessageQueue
 from rocketmq.messages.groups import ExponentialRetry, GroupRetryPolicy, SubscriptionGroup
 from rocketmq.messages.operation import header
@@ -36,6 +36,26 @@ async def test_a_group_is_saved_as_given_and_changed_without_loss(
     changed = msgspec.structs.replace(found, consume_enable=False)
     await admin.groups.save(servers.master, changed, replaced=found)
     assert await admin.groups.get(servers.master, wanted.group_name) == changed
+
+
+async def test_many_groups_are_created_at_once_from_5_3_1_on(
+    servers: Servers, admin: Admin
+) -> None:
+    groups = [
+        SubscriptionGroup(fresh("group"), consume_enable=False, retry_max_times=7),
+        SubscriptionGroup(fresh("group")),
+    ]
+    if not servers.release.five:
+        with pytest.raises(UnsupportedError):
+            await admin.groups.create_all(servers.master, groups)
+        return
+    await admin.groups.create_all(servers.master, groups)
+    for wanted in groups:
+        found = await admin.groups.get(servers.master, wanted.group_name)
+        assert _as_far_as(wanted, found) == wanted
+    copied = msgspec.structs.replace(found, group_name=fresh("group"))
+    await admin.groups.create_all(servers.master, [copied])
+    assert await admin.groups.get(servers.master, copied.group_name) == copied
 
 
 async def test_the_servers_own_groups_are_told_from_ours(

@@ -9,7 +9,7 @@ from fakes.rocketmq_client import fresh, sent, soon
 from fakes.rocketmq_servers import Servers
 from rocketmq.admin import Admin
 from rocketmq.clusters import Clusters
-from rocketmq.errors import ResponseError, TopicNotExistError
+from rocketmq.errors import ResponseError, TopicNotExistError, UnsupportedError
 from rocketmq.fastjson import MessageQueue
 from rocketmq.messages.topics import TopicConfig
 from rocketmq.system_names import user_topics
@@ -47,6 +47,30 @@ async def test_attributes_are_kept_and_an_immutable_one_is_not_sent_again(
     assert await admin.topics.get(servers.master, config.topic_name) == fewer
     with pytest.raises(ResponseError, match=r"queue\.type"):
         await admin.topics.save(servers.master, fewer)
+
+
+async def test_many_topics_are_created_at_once_from_5_3_on(servers: Servers, admin: Admin) -> None:
+    typed = TopicConfig(
+        fresh("many"),
+        read_queue_nums=3,
+        write_queue_nums=2,
+        perm=4,
+        order=True,
+        attributes={"queue.type": "SimpleCQ", "message.type": "FIFO"},
+    )
+    plain, late = TopicConfig(fresh("many")), TopicConfig(fresh("many"))
+    if not servers.release.five:
+        with pytest.raises(UnsupportedError):
+            await admin.topics.create_all(servers.master, [plain])
+        return
+    await admin.topics.create_all(servers.master, [typed, plain])
+    table = (await admin.topics.all(servers.master)).topic_config_table
+    assert (table[typed.topic_name], table[plain.topic_name]) == (typed, plain)
+    if servers.version == "5.3.3":
+        # Why only topics that are not there are created so.
+        await admin.topics.create_all(servers.master, [plain, late])
+        with pytest.raises(TopicNotExistError):
+            await admin.topics.get(servers.master, late.topic_name)
 
 
 async def test_a_bad_name_is_refused(servers: Servers, admin: Admin) -> None:

@@ -11,7 +11,7 @@ from reconcilers.api.broker import Broker, BrokerStatus
 from reconcilers.api.kube import Pod, StatefulSet
 from reconcilers.facts import BrokerFacts, NameServerProblem, NameServers
 from reconcilers.status.broker import broker_status, invalid_status
-from reconcilers.steps.decision import Decision, Progress
+from reconcilers.steps.decision import Decision, LeavingGroup, Progress
 
 Make = Callable[..., Pod]
 
@@ -118,20 +118,28 @@ def test_without_name_servers_it_is_said_why_and_what_was_known_is_kept(
     )
 
 
-def test_brokers_that_are_not_asked_for_any_more_run_on_and_somebody_is_asked(pod: Make) -> None:
+def test_groups_that_leave_are_told_of_and_somebody_is_asked_where_needed(pod: Make) -> None:
     pods = (pod("broker-0-master-0", "ready"), pod("broker-1-master-0", "ready"))
     sets = tuple(
         StatefulSet(metadata=ObjectMeta(name=name, namespace="shop"))
         for name in ("broker-0-master", "broker-1-master")
     )
     facts = BrokerFacts(name_servers=NAME_SERVERS, pods=pods, sets=sets)
-    status = broker_status(a_broker(1, 0), facts, DONE, None, NOW)
+    group = LeavingGroup(name="broker-1", phase="Held", message="words")
+    progress = Progress(Decision(phase="held", leaving=(group,)))
+    status = broker_status(a_broker(1, 0), facts, DONE, progress, NOW)
     found = conditions(status)
     assert found["Ready"] == ("True", "AllReady")
-    assert found["Progressing"] == ("False", "Settled")
     assert found["Degraded"] == ("True", "ScaleInHeld")
-    assert [row.name for row in status.brokers] == ["broker-0-master-0", "broker-1-master-0"]
-    assert (status.brokers_total, status.brokers_ready) == (1, 1)
+    assert [row.group for row in status.scale_in] == ["broker-1"]
+    going = msgspec.structs.replace(group, phase="Draining")
+    progress = Progress(Decision(phase="waiting", leaving=(going,)))
+    found = conditions(broker_status(a_broker(1, 0), facts, DONE, progress, NOW))
+    assert found["Progressing"] == ("True", "ScalingIn")
+    assert found["Degraded"] == ("False", "Healthy")
+    # What was known stays where nothing was decided.
+    before = msgspec.structs.replace(a_broker(1, 0), status=status)
+    assert broker_status(before, facts, DONE, None, NOW).scale_in == status.scale_in
 
 
 def test_ignored_keys_of_the_users_file_are_named() -> None:

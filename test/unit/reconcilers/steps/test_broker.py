@@ -344,10 +344,9 @@ def test_replicas_that_are_not_wanted_go_one_after_the_other() -> None:
     assert steps(decided({}, 2, 0, surplus={R1: Seen()})) == [("RemoveReplica", R1)]
 
 
-def test_a_group_that_is_not_wanted_stays_for_its_messages() -> None:
+def test_a_group_that_is_not_wanted_is_not_restarted_for_an_edit() -> None:
     whole = {M1: outdated(), R1: outdated()}
-    decision = decided({}, 1, 1, surplus=whole)
-    assert (decision.phase, decision.steps) == ("current", ())
+    assert steps(decided({}, 1, 1, surplus=whole)) == [("StopWrites", M1)]
 
 
 def test_lags_and_reasons_stand_in_the_decision() -> None:

@@ -109,7 +109,9 @@ def break_something(world: World) -> None:
     """A pod, a process or a network fails, or a replica becomes slow."""
     random = world.random
     server = random.choice(world.servers)
-    match random.randrange(6):
+    match random.randrange(7):
+        case 6 if server.member is not None and server.member.is_master and not world.replicas:
+            world.lose_store(server)
         case 0:
             world.become(server, "terminating", random.randint(1, 30))
         case 1 if server.serves:
@@ -136,6 +138,7 @@ def is_settled(world: World) -> bool:
         and server.template == world.templates_of(server).wanted
         and server.permission == 6
         and server.note is None
+        and not server.closed
         for server in world.servers
     )
 

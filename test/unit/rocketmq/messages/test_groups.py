@@ -109,3 +109,11 @@ def test_nobody_online_is_an_answer_and_another_fault_an_error() -> None:
     assert groups.consumer_connection("g1").answer(answer(code=206)) is None
     producers = groups.producer_connections("p1")
     assert producers.answer(answer(code=1, remark="the producer group[p1] not exist")) == ()
+
+
+def test_new_groups_are_sent_together_each_as_it_is_sent_alone() -> None:
+    typed = SubscriptionGroup("g1", attributes={"a": "1"})
+    request = groups.create_groups([typed, SubscriptionGroup("g2")]).request
+    assert request.code == 225
+    sent = msgspec.json.decode(request.body)["groupConfigList"]
+    assert sent == [_sent(typed), _sent(SubscriptionGroup("g2"))]

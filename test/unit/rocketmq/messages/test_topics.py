@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,3 +72,21 @@ def test_a_table_of_either_generation_is_read(extra: bytes) -> None:
     assert table.data_version.counter == 2
     assert table.topic_config_table["t1"].write_queue_nums == 4
     assert table.topic_config_table["t1"].attributes == ({"message.type": "FIFO"} if extra else {})
+
+
+def test_new_topics_are_sent_together_with_attributes_to_be_set() -> None:
+    typed = TopicConfig("t1", perm=4, attributes={"message.type": "FIFO"})
+    request = topics.create_topics([typed, TopicConfig("t2")]).request
+    first, second = msgspec.json.decode(request.body)["topicConfigList"]
+    assert (request.code, request.ext_fields) == (18, {})
+    assert (first["topicName"], first["perm"]) == ("t1", 4)
+    assert first["attributes"] == {"+message.type": "FIFO"}
+    assert (second["topicName"], second["attributes"]) == ("t2", {})
+
+
+def test_static_topics_are_told_by_their_queues() -> None:
+    body = b'{"topicConfigTable":{},"topicQueueMappingDetailMap":{"t":{"hostedQueues":{0:[]}}}}'
+    table = topics.all_topics().answer(answer(body))
+    assert set(table.topic_queue_mapping_detail_map or ()) == {"t"}
+    none = topics.all_topics().answer(answer(b'{"topicQueueMappingDetailMap":null}'))
+    assert none.topic_queue_mapping_detail_map is None
