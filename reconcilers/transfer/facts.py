@@ -138,8 +138,10 @@ class SideFacts(msgspec.Struct, frozen=True, kw_only=True):
         for address, server in self.server_looks.items():
             route = server.routes.get(topic)
             queues = () if route is None else route.queue_datas
-            own = set(self.brokers) | server.clusters.get(self.cluster, frozenset())
-            yield address, {one.broker_name: one.perm for one in queues if one.broker_name in own}
+            yield (
+                address,
+                {one.broker_name: one.perm for one in queues if one.broker_name in self.brokers},
+            )
 
 
 class TransferFacts(msgspec.Struct, frozen=True, kw_only=True):
