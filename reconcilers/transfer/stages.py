@@ -233,7 +233,10 @@ def _until_forgotten(stand: Stand, side: Side, facts: SideFacts) -> Outcome | No
     if gone_s < wanted_s:
         words = f"clients get {wanted_s:.0f} s to see that it is gone"
         return Wait(words=words, again_after_s=max(1.0, min(5.0, wanted_s - gone_s)))
-    if gone_s < wanted_s + groups_going.ATTEMPT_S:
+    if offsets and not progress.forgotten_at:
+        after = msgspec.structs.replace(progress, forgotten_at=rfc3339(stand.now))
+        return Move(progress=after, words=f"clients know that it is gone from {facts.cluster}")
+    if seconds_since(progress.forgotten_at, stand.now) < groups_going.ATTEMPT_S:
         return act
     held = groups_going.connected(facts)
     left = (
