@@ -29,9 +29,9 @@ from rocketmq.routes import TopicRoute
 from rocketmq.system_names import retry_topic
 
 REFRESH_S = 0.5
-_HEARTBEAT_S = 1.0
+_HEARTBEAT_S = 2.0
 _IDLE_S = 0.02
-_LOOK_S = 0.25
+_LOOK_S = 0.5
 """How often consumers look for messages: a dozen queues each, of several groups."""
 _GROUP = "load"
 _OPEN_S = 1.0
@@ -61,7 +61,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     name_servers: tuple[str, ...]
     topic: str
     groups: tuple[GroupPlan, ...]
-    per_second: int = 40
+    per_second: int = 20
     keys: int = 0
     delayed_every: int = 0
     timed_every: int = 0

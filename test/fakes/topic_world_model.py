@@ -216,9 +216,12 @@ class Broker(msgspec.Struct, kw_only=True):
         return self.clients.get(group, {})
 
     def groups_of(self, topic: str) -> tuple[str, ...]:
-        """Who consumes the topic now, or once committed."""
+        """Who consumes the topic now, or once committed.
+
+        5.3.3 notes the topic's own name where it should note the group's.
+        """
         now = {
-            group
+            topic if self.version >= MQVersion.V5_3_3 else group
             for group, clients in self.clients.items()
             if any(topic in client.topics for client in clients.values())
         }

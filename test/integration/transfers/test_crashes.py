@@ -139,7 +139,7 @@ def test_transfers_whose_operators_are_killed_are_continued(
     scene.wait_stage(back, "Drain")
     first.kill()
     scene.cancel(back)
-    plan = scene.load(forth, GroupPlan(scene.fresh("payer")), per_second=20)
+    plan = scene.load(forth, GroupPlan(scene.fresh("payer")))
     with running_load(plan) as load:
         acknowledged(load, 20)
         scene.create(forth)

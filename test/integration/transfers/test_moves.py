@@ -42,7 +42,7 @@ def test_topics_move_with_their_groups_under_load(
     )
     ordered, one = scene.fresh("ordered"), scene.fresh("one")
     scene.make([ordered])
-    with_keys = scene.load(ordered, GroupPlan(one), keys=7, per_second=20)
+    with_keys = scene.load(ordered, GroupPlan(one), keys=7)
     with running_load(plan) as load, running_load(with_keys) as in_order:
         scene.create(ordered, ordered=True)
         _late(scene, load, topic, late)

@@ -25,7 +25,7 @@ def test_a_network_that_is_cut_at_every_stage_only_delays(
     scene.make([forth])
     scene.make([back], groups=[parked], messages=2)
     before = scene.export(back, parked)
-    plan = scene.load(forth, GroupPlan(scene.fresh("payer")), per_second=20)
+    plan = scene.load(forth, GroupPlan(scene.fresh("payer")))
     with running_load(plan) as load:
         acknowledged(load, 20)
         scene.create(back)
@@ -50,7 +50,7 @@ def test_servers_that_crash_and_come_back_only_delay(
     topic, payer, late = scene.fresh("crash"), scene.fresh("payer"), scene.fresh("late")
     pair = scene.pair
     scene.make([topic])
-    plan = scene.load(topic, GroupPlan(payer), GroupPlan(late), per_second=20)
+    plan = scene.load(topic, GroupPlan(payer), GroupPlan(late))
     crashing = (pair.masters(SOURCE)[0], pair.masters(TARGET)[0], pair.name_servers[1])
     with running_load(plan) as load:
         acknowledged(load, 40)

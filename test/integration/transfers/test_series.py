@@ -94,7 +94,7 @@ class Series:
 def test_a_series_of_acts_loses_no_message(scene: Scene, operators: Operators) -> None:
     topic, payer, retrier = scene.fresh("series"), scene.fresh("payer"), scene.fresh("retrier")
     scene.make([topic])
-    plan = scene.load(topic, GroupPlan(payer), GroupPlan(retrier, fails_every=20), per_second=20)
+    plan = scene.load(topic, GroupPlan(payer), GroupPlan(retrier, fails_every=20))
     series = Series(scene, operators, topic)
     with running_load(plan) as load:
         acknowledged(load, 20)

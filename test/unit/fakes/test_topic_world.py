@@ -122,9 +122,13 @@ async def test_4x_keeps_the_offsets_of_a_deleted_topic(version: MQVersion) -> No
 async def test_groups_are_found_by_offsets_and_by_who_is_online(version: MQVersion) -> None:
     world = two_clusters(version)
     admin = Admin(world)
-    consumer(world)
+    consumer(world, commit_at=5.0)
     world.advance(3)
-    assert await admin.topics.groups("a-0:10911", "orders") == ("payers",)
+    # Before the first commit 5.3.3 knows the groups of a topic by a wrong name alone.
+    first = await admin.topics.groups("a-0:10911", "orders")
+    assert first == (("payers",) if version == V4 else ("orders",))
+    world.advance(3)
+    assert "payers" in await admin.topics.groups("a-0:10911", "orders")
     assert await admin.groups.consumer_ids("a-0:10911", "payers") == ("payers@1",)
     connection = await admin.groups.consumer_connection("a-0:10911", "payers")
     assert connection is not None
