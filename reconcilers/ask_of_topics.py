@@ -218,7 +218,10 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
             if name in groups.subscription_group_table
         },
         topics=related,
-        offsets={name: _offsets_in(name, offsets, wanted) for name in (topic, *related)},
+        offsets={
+            name: _offsets_in(name, offsets, wanted)
+            for name in (topic, *related, *map(retry_topic, wanted))
+        },
         queues=queues,
         consumers={name: _consumers(one) for name, one in consumers.items()},
         shared=frozenset(_shared(topic, wanted, offsets, consumers, table)),

@@ -129,6 +129,9 @@ class TransferProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     attempted_at: Annotated[
         str, Meta(description="When groups were deleted that may come back.")
     ] = ""
+    forgotten_at: Annotated[
+        str, Meta(description="When offsets of the deleted topic were forgotten once more.")
+    ] = ""
     reclaimed_at: Annotated[
         str, Meta(description="When a topic that came back was closed to everybody.")
     ] = ""

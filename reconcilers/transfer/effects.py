@@ -197,8 +197,11 @@ def close_topic(side: Side, facts: SideFacts, brokers: Iterable[str]) -> Iterato
             yield SaveTopic(side=side, address=look.address, config=config, replaced=there)
 
 
-def restore_source(record: TransferRecord, source: SideFacts) -> Iterator[Effect]:
-    """Groups, the topic and its permission as the record has them."""
+def restore_source(record: TransferRecord, source: SideFacts, *, reopen: bool) -> Iterator[Effect]:
+    """Groups, the topic and its permission as the record has them.
+
+    What was deleted is made again closed, and stays so until `reopen`.
+    """
     for group in record.groups:
         yield from _restore_group(group, source)
     for row in record.source:
@@ -210,7 +213,7 @@ def restore_source(record: TransferRecord, source: SideFacts) -> Iterator[Effect
             yield SaveTopic(side="source", address=look.address, config=config)
         elif look.topic.perm == CLOSED and was.perm != CLOSED:
             offsets = tuple(beginnings(record.groups, was.topic_name, "source", look))
-            yield from offsets or _reopen(look, was)
+            yield from offsets or (_reopen(look, was) if reopen else ())
         else:
             yield from _reopen(look, was)
 
@@ -325,6 +328,19 @@ def delete_groups(
                 )
         if group.name in look.groups and not stays(side, part):
             yield DeleteGroup(side=side, address=look.address, group=group.name)
+        elif group.name in look.groups and look.keeps_offsets:
+            yield from _forget_retries(side, group.name, look)
+
+
+def _forget_retries(side: Side, group: str, look: Look) -> Iterator[Effect]:
+    """A retry topic that comes again must not be begun behind its first messages."""
+    topic = retry_topic(group)
+    there = look.offsets.get(topic, {}).get(group, {})
+    for queue, at in sorted(there.items()):
+        if at and topic not in look.topics:
+            yield SetOffset(
+                side=side, address=look.address, group=group, topic=topic, queue=queue, offset=0
+            )
 
 
 def stays(side: Side, part: GroupPart | None) -> bool:

@@ -20,6 +20,7 @@ from reconcilers.transfer.effects import (
     DeleteRoute,
     DeleteTopic,
     Effect,
+    SetOffset,
     delete_groups,
     delete_routes,
     group_topics,
@@ -57,7 +58,7 @@ def delete(stand: Stand, side: Side) -> Outcome | None:
     facts = stand.facts.side(side)
     elapsed_s = seconds_since(progress.attempted_at, stand.now)
     patience_s = 2 * stand.refresh_s
-    held = frozenset(_connected(facts))
+    held = connected(facts)
     wanted = tuple(_effects(stand, side))
     free = tuple(one for one in wanted if not _is_held(one, held))
     now = free if elapsed_s < patience_s else wanted
@@ -85,9 +86,14 @@ def going_topics(cr: TopicTransfer, groups: Iterable[GroupRecord]) -> Iterator[s
         yield from (f"{retry_topic(group.name)}{mark}{cr.spec.topic}" for mark in "_+")
 
 
-def _connected(facts: SideFacts) -> Iterator[tuple[str, str]]:
-    for look in facts.looks.values():
-        yield from ((look.address, name) for name, found in look.consumers.items() if found)
+def connected(facts: SideFacts) -> frozenset[tuple[str, str]]:
+    """The brokers' addresses and the groups that have a consumer there."""
+    return frozenset(
+        (look.address, name)
+        for look in facts.looks.values()
+        for name, found in look.consumers.items()
+        if found
+    )
 
 
 def _is_held(effect: Effect, held: frozenset[tuple[str, str]]) -> bool:
@@ -96,7 +102,7 @@ def _is_held(effect: Effect, held: frozenset[tuple[str, str]]) -> bool:
 
 def _comes_back(effect: Effect, held: frozenset[tuple[str, str]]) -> bool:
     """Whether it is about a topic that a connected consumer brings back."""
-    topic = effect.topic if isinstance(effect, DeleteTopic | DeleteRoute) else ""
+    topic = effect.topic if isinstance(effect, DeleteTopic | DeleteRoute | SetOffset) else ""
     return topic in set(group_topics(name for _, name in held))
 
 

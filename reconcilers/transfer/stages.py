@@ -124,7 +124,9 @@ def _orders(stand: Stand) -> Iterator[Effect]:
 def _ensured_back(stand: Stand) -> Iterator[Effect]:
     record = stand.record
     if stand.reached("RestoreSource"):
-        yield from effects.restore_source(record, stand.source)
+        yield from effects.restore_source(
+            record, stand.source, reopen=stand.stage_s >= stand.refresh_s
+        )
         if record.source_order:
             yield from effects.set_orders("source", stand.topic, stand.source, record.source_order)
     elif record.source_order and stand.facts.shared_servers:
@@ -139,8 +141,8 @@ def _ensured_back(stand: Stand) -> Iterator[Effect]:
 def _verified(stand: Stand) -> Outcome | None:
     """Whether every name server shows it."""
     if stand.cr.status.phase == "RollingBack":
-        found = None
-        if stand.reached("RestoreSource"):
+        found: Outcome | None = _until_let_go(stand)
+        if found is None and stand.reached("RestoreSource"):
             found = stand.verified("source", stand.source_permissions())
         if found is None and stand.stage in ("CloseTarget", "DrainTarget"):
             found = stand.verified("target", dict.fromkeys(stand.made, (0, WRITE)))
@@ -152,6 +154,19 @@ def _verified(stand: Stand) -> Outcome | None:
     if found is None and stand.reached("CloseSource") and not stand.reached("DeleteTopic"):
         found = stand.verified("source", dict.fromkeys(stand.source.brokers, (0, WRITE)))
     return found
+
+
+def _until_let_go(stand: Stand) -> Wait | None:
+    """What was deleted and is there again takes messages when nobody holds an old place in it.
+
+    Beyond the end of a new queue, or retry topic, a consumer would be set to its end.
+    """
+    left_s = stand.refresh_s - stand.stage_s
+    closed = [one for one in stand.source.holders().values() if one.topic and not one.topic.perm]
+    if left_s <= 0 or not closed or not stand.reached("RestoreSource"):
+        return None
+    words = f"consumers get {stand.refresh_s:.0f} s to let go of what was deleted"
+    return Wait(words=words, again_after_s=max(1.0, min(5.0, left_s)))
 
 
 def _recorded_target(stand: Stand) -> frozenset[str]:
@@ -205,10 +220,10 @@ def _retire(stand: Stand, side: Side, facts: SideFacts) -> Outcome | None:
 def _until_forgotten(stand: Stand, side: Side, facts: SideFacts) -> Outcome | None:
     """Wait until clients know; the offsets that a 4.x broker keeps go at once, and once more then.
 
-    A consumer that knows no other route goes on committing for ever.
+    A consumer that knows no other route goes on committing as long as it is connected.
     """
     progress = stand.cr.status.progress
-    offsets = effects.forget_offsets(side, stand.cr, stand.record, facts)
+    offsets = tuple(effects.forget_offsets(side, stand.cr, stand.record, facts))
     act = stand.act(offsets, f"offsets of the topic are forgotten on {facts.cluster}")
     if not progress.attempted_at:
         after = msgspec.structs.replace(progress, attempted_at=rfc3339(stand.now))
@@ -218,7 +233,18 @@ def _until_forgotten(stand: Stand, side: Side, facts: SideFacts) -> Outcome | No
     if gone_s < wanted_s:
         words = f"clients get {wanted_s:.0f} s to see that it is gone"
         return Wait(words=words, again_after_s=max(1.0, min(5.0, wanted_s - gone_s)))
-    return act if gone_s < wanted_s + groups_going.ATTEMPT_S else None
+    if offsets and not progress.forgotten_at:
+        after = msgspec.structs.replace(progress, forgotten_at=rfc3339(stand.now))
+        return Move(progress=after, words=f"clients know that it is gone from {facts.cluster}")
+    if seconds_since(progress.forgotten_at, stand.now) < groups_going.ATTEMPT_S:
+        return act
+    held = groups_going.connected(facts)
+    left = (
+        one
+        for one in offsets
+        if isinstance(one, effects.SetOffset) and (one.address, one.group) not in held
+    )
+    return stand.act(left, f"offsets of the topic are forgotten on {facts.cluster}")
 
 
 def _used(stand: Stand, facts: SideFacts) -> bool:

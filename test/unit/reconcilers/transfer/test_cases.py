@@ -352,3 +352,22 @@ async def test_a_group_that_one_broker_knows_is_recorded_as_it_is_on_all() -> No
     assert record is not None
     (group,) = record.groups
     assert [part.config["retryMaxTimes"] for part in group.source] == [5, 5]
+
+
+@versions
+async def test_what_is_made_again_on_the_source_is_closed_until_consumers_have_let_go(
+    version: MQVersion,
+) -> None:
+    world = two_clusters(version)
+    had = consumer(world, fails=lambda message: message.tries < 1)
+    sends = producer(world)
+    run = await begun(world)
+    await run.run(until=waits_at("DeleteTopic", "see that it is gone"))
+    run.apply(cancel=True)
+    await run.run(until=waits_at("RestoreSource", "let go of what was deleted"))
+    assert {one.topics["orders"].perm for one in world.masters("a")} == {0}
+    assert of(await run.run()).status.phase == "RolledBack"
+    assert {one.topics["orders"].perm for one in world.masters("a")} == {6}
+    sends.until = world.now
+    world.advance(600)
+    assert lost(world, had, "orders") == set()
