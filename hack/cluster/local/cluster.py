@@ -54,19 +54,22 @@ def up(
                 remove(name, run)
             programs, archives = prepare(images, versions, run)
             _start(name, programs, archives, versions, run)
-            _write_settings(folder, {**_settings(folder), "images": list(images)})
+            loaded = [str(archives[image]) for image in images]
+            _write_settings(folder, {**_settings(folder), "images": loaded})
     return describe(name)
 
 
 def _load_missing(
     name: str, images: Sequence[str], versions: Mapping[str, str], run: Runner
 ) -> None:
+    """Load what is not there as it would be built now: sources may have changed since."""
     settings = _settings(cluster_folder(name))
     loaded = settings.get("images", [])
-    for image in (image for image in images if image not in loaded):
-        load(name, [Images(versions, run).named(image)], run)
-        loaded = [*loaded, image]
-        _write_settings(cluster_folder(name), {**settings, "images": loaded})
+    for archive in map(Images(versions, run).named, images):
+        if str(archive) not in loaded:
+            load(name, [archive], run)
+            loaded = [*loaded, str(archive)]
+            _write_settings(cluster_folder(name), {**settings, "images": loaded})
 
 
 def _settings(folder: Path) -> dict[str, Any]:
