@@ -69,6 +69,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     route_topics: Collection[str] = ()
     """Topics whose routes are asked for beside that of the topic."""
     hidden: bool = False
+    every_group: bool = False
+    """Whether the consumers of every group are asked for: 5.3.3 names the topic where it should
+    name those that consume it, and who never committed is found by nothing else."""
 
 
 async def ask_transfer(
@@ -80,6 +83,7 @@ async def ask_transfer(
 ) -> TransferFacts:
     """What both sides say, as far as the stage of the transfer needs it."""
     record = cr.status.record or TransferRecord()
+    begun = cr.status.stage not in ("", "Recorded")
 
     def question(side: Side, groups: Collection[str]) -> Question:
         rows = record.source if side == "source" else record.target
@@ -95,6 +99,7 @@ async def ask_transfer(
             brokers=[row.broker for row in rows],
             route_topics=tuple(going_topics(cr, record.groups)) if going else (),
             hidden=cr.status.stage in mine.drained and asks_for_hidden(cr),
+            every_group=not begun or asks_for_hidden(cr),
         )
 
     known = {one.name for one in record.groups}
@@ -104,7 +109,6 @@ async def ask_transfer(
         # What one broker knows of, the others have to be asked for, too.
         source = await ask_side(question("source", found))
     target = await ask_side(question("target", found))
-    begun = cr.status.stage not in ("", "Recorded")
     own = frozenset() if begun else await ask_system_topics(question("source", ()))
     return TransferFacts(
         source=source,
@@ -194,8 +198,9 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
     named = await admin.topics.groups(at, topic)
     offsets = await admin.offsets.all(at)
     found = _groups_of(topic, named, offsets, groups)
-    wanted = sorted(found | set(question.groups))
-    consumers = await ask_all(wanted, lambda one: admin.groups.consumer_connection(at, one))
+    consumers = await _ask_consumers(question, at, found, groups)
+    found |= {name for name, one in consumers.items() if one and topic in one.subscription_table}
+    wanted = sorted(found.union(question.groups))
     related = {
         name: table.topic_config_table[name]
         for group in wanted
@@ -223,11 +228,20 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
             for name in (topic, *related, *map(retry_topic, wanted))
         },
         queues=queues,
-        consumers={name: _consumers(one) for name, one in consumers.items()},
+        consumers={name: _consumers(consumers[name]) for name in wanted},
         shared=frozenset(_shared(topic, wanted, offsets, consumers, table)),
         found=frozenset(found),
         hidden=hidden,
     )
+
+
+async def _ask_consumers(
+    question: Question, at: str, found: Collection[str], groups: GroupTable
+) -> dict[str, ConsumerConnection | None]:
+    """Who is connected, of these groups or of every one."""
+    scanned = filter(_is_users, groups.subscription_group_table) if question.every_group else ()
+    ask = question.admin.groups.consumer_connection
+    return await ask_all({*found, *question.groups, *scanned}, lambda one: ask(at, one))
 
 
 def _groups_of(
@@ -241,11 +255,12 @@ def _groups_of(
         for one in groups.subscription_group_table.values()
         if topic in {each.topic for each in one.subscription_data_set or ()}
     }
-    return {
-        group
-        for group in {*named, *committed, *bound}
-        if group == _A_USERS_ALL_THE_SAME or not is_system_group(group)
-    }
+    known = groups.subscription_group_table.keys() & set(named)
+    return {group for group in {*known, *committed, *bound} if _is_users(group)}
+
+
+def _is_users(group: str) -> bool:
+    return group == _A_USERS_ALL_THE_SAME or not is_system_group(group)
 
 
 def _own_topics(group: str, topic: str) -> tuple[str, ...]:

@@ -21,10 +21,10 @@ ALL = {"broker-0", "broker-1", "broker-2"}
 LEAVING = {"broker-1", "broker-2"}
 REFRESH_S = 10
 """For clients that look for routes every five seconds."""
-MOVED_S = 60.0
+MOVED_S = 180.0
 LATELY_S = 4.0
 BLOCKED_S = 20.0
-LEFT_S = 420.0
+LEFT_S = 600.0
 LOAD = Setting(
     topic="shrinking",
     poll_s=5,

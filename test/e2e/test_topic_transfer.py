@@ -25,7 +25,7 @@ ADMIN = "admin"
 MANUAL = ("TopicTransfer", "topictransfer")
 """The manual's example: TopicTest from `broker-0` to `broker-1`."""
 DONE_S = 600.0
-BEGUN_S = 120.0
+BEGUN_S = 240.0
 LATELY_S = 4.0
 OFFSETS_S = 12.0
 """A broker writes its offsets every five seconds."""

@@ -74,6 +74,19 @@ def make_cgroups(cluster: str) -> None:
     if (CONTROL_GROUPS / "cgroup.controllers").exists():
         _delegate_controllers(CONTROL_GROUPS)
         _delegate_controllers(CONTROL_GROUPS / cgroup_name(cluster).lstrip("/"))
+    for group in existing_cgroups(cluster):
+        _weigh(group, os.cpu_count() or 1)
+
+
+def _weigh(group: Path, processors: int) -> None:
+    """Let all pods together count as a process for each processor, not as a single one.
+
+    With the weight of one, broker after broker fails its probes as soon as this machine has
+    anything else to do: the processes of the node itself are not in the group.
+    """
+    for setting, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
+        if (group / setting).exists():
+            (group / setting).write_text(str(min(one * processors, 10_000)), encoding="ascii")
 
 
 def _delegate_controllers(group: Path) -> None:

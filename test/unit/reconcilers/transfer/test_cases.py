@@ -371,3 +371,14 @@ async def test_what_is_made_again_on_the_source_is_closed_until_consumers_have_l
     sends.until = world.now
     world.advance(600)
     assert lost(world, had, "orders") == set()
+
+
+@versions
+async def test_a_group_that_never_committed_is_found_by_its_consumers(version: MQVersion) -> None:
+    world = two_clusters(version)
+    consumer(world, "newcomers", commit_s=100_000.0)
+    run = await begun(world)
+    await run.run(until=waits_at("Recorded"))
+    record = of(run.get()).status.record
+    assert record is not None
+    assert [group.name for group in record.groups] == ["newcomers"]
