@@ -74,7 +74,8 @@ transfers: programs ## Topics that move between real servers of two versions, un
 soak: programs ## Rolls and transfers with a kill at every write; then 100 random acts on a node: an hour and more
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers
-	@ROCKETMQ_ACTS=$(ACTS) $(PYTEST) test/e2e/test_acts.py
+	@ROCKETMQ_TOPICS=5000 ROCKETMQ_EVERY_VERSION=1 ROCKETMQ_ACTS=$(ACTS) \
+	  $(PYTEST) $(addprefix test/e2e/test_,scale_out.py topic_transfer.py acts.py)
 programs: setup
 	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \
 	  $(cluster) binary "$$program" >/dev/null; done  # minutes, the first time: no test may wait for it
