@@ -6,6 +6,7 @@ Offsets are read from the broker's own file: it writes them every five seconds.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 
 import msgspec
@@ -21,6 +22,8 @@ _MQADMIN = (
     'org.apache.rocketmq.tools.command.MQAdminStartup "$@"'
 )
 """The stock script starts the same class with a heap of a gigabyte."""
+_BARE_NUMBER = re.compile(r"([{,]\s*)(\d+):")
+"""fastjson writes maps with whole numbers as keys without quotes."""
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -65,5 +68,5 @@ def _export(place: Place, pod: str, broker: str, name: str, what: tuple[str, ...
 def committed(files: BrokerFiles) -> dict[str, dict[str, int]]:
     """The offsets of each `topic@group` by queue, as the broker last wrote them."""
     text = (files.store / "config" / "consumerOffset.json").read_text(encoding="utf-8")
-    table: dict[str, dict[str, int]] = json.loads(text)["offsetTable"]
+    table: dict[str, dict[str, int]] = json.loads(_BARE_NUMBER.sub(r'\1"\2":', text))["offsetTable"]
     return table
