@@ -130,7 +130,7 @@ class TransferProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
         str, Meta(description="When groups were deleted that may come back.")
     ] = ""
     forgotten_at: Annotated[
-        str, Meta(description="When offsets of the deleted topic were forgotten once more.")
+        str, Meta(description="When what connected consumers may bring back went.")
     ] = ""
     reclaimed_at: Annotated[
         str, Meta(description="When a topic that came back was closed to everybody.")

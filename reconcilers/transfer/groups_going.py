@@ -61,9 +61,13 @@ def delete(stand: Stand, side: Side) -> Outcome | None:
     held = connected(facts)
     wanted = tuple(_effects(stand, side))
     free = tuple(one for one in wanted if not _is_held(one, held))
-    now = free if elapsed_s < patience_s else wanted
-    if elapsed_s >= patience_s + ATTEMPT_S:
-        now = tuple(one for one in free if not _comes_back(one, held))
+    now = free
+    if elapsed_s >= patience_s and wanted and not progress.forgotten_at:
+        after = msgspec.structs.replace(progress, forgotten_at=rfc3339(stand.now))
+        return Move(progress=after, words=f"groups of connected consumers go on {facts.cluster}")
+    if elapsed_s >= patience_s:
+        trying = seconds_since(progress.forgotten_at, stand.now) < ATTEMPT_S
+        now = wanted if trying else tuple(one for one in free if not _comes_back(one, held))
     if now:
         return Act(effects=now, words=f"groups are deleted on {facts.cluster}")
     if wanted and elapsed_s < patience_s:

@@ -33,6 +33,7 @@ class Load:
         self._sending = threading.Event()
         self._sending.set()
         self._offline: set[str] = set()
+        self._held = {one.name for one in plan.groups if one.held}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._waiting = False
@@ -53,6 +54,10 @@ class Load:
     def bring_online(self, *groups: str) -> None:
         """They come back."""
         self._offline.difference_update(groups)
+
+    def release(self, *groups: str) -> None:
+        """Groups that were online alone begin to consume."""
+        self._held.difference_update(groups)
 
     def report(self) -> Report:
         """What happened so far."""
@@ -95,7 +100,9 @@ class Load:
             async with Pool(ClientSettings()) as pool:
                 consumer = Consumer(self.plan, group, pool, self.received)
                 try:
-                    await consumer.run(lambda: group.name not in self._offline)
+                    await consumer.run(
+                        lambda: group.name not in self._offline, lambda: group.name in self._held
+                    )
                 finally:
                     with suppress(RocketmqError):
                         await consumer.leave()

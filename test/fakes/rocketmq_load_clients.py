@@ -34,11 +34,15 @@ _Queue = tuple[str, str, int]
 
 
 class GroupPlan(msgspec.Struct, frozen=True):
-    """A consumer group of a load. One in `fails_every` messages is sent back the first time."""
+    """A consumer group of a load. One in `fails_every` messages is sent back the first time.
+
+    One that is `held` is online and consumes nothing, and so commits nothing, until it is released.
+    """
 
     name: str
     fails_every: int = 0
     other_topics: tuple[str, ...] = ()
+    held: bool = False
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,8 +194,8 @@ class Consumer:
         self._heartbeat_at = 0.0
         self._topics = (plan.topic, retry_topic(group.name))
 
-    async def run(self, wanted: Callable[[], bool]) -> None:
-        """Consume while it is wanted."""
+    async def run(self, wanted: Callable[[], bool], held: Callable[[], bool]) -> None:
+        """Be online while it is wanted, and consume unless it is held."""
         while wanted():
             places = [
                 (topic, queue)
@@ -199,6 +203,9 @@ class Consumer:
                 for queue in self._routes.queues(await self._routes.of(topic), write=False)
             ]
             await self._meet({address for _, (_, address, _) in places})
+            if held():
+                await asyncio.sleep(_LOOK_S)
+                continue
             for place in [one for one in self._positions if one not in places]:
                 await self._commit(*place)
                 del self._positions[place]
