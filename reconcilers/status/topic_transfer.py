@@ -20,7 +20,7 @@ from reconcilers.transfer.decision import TERMINAL
 from reconcilers.transfer.facts import Side, SideFacts, TransferFacts
 from reconcilers.transfer.groups_going import kept
 from reconcilers.transfer.lags import GroupLag, group_lags, left, rounded
-from reconcilers.transfer.outcome import Move, Outcome, Wait
+from reconcilers.transfer.outcome import Act, Move, Outcome, Wait
 
 GROUP_ROWS = 20
 QUEUE_ROWS = 5
@@ -41,6 +41,8 @@ def transfer_status(
 ) -> TopicTransferStatus:
     """What there is after this outcome; `failure` is what an effect was refused for."""
     status = _moved(cr, outcome, now) if isinstance(outcome, Move) else cr.status
+    if isinstance(outcome, Act) and outcome.after is not None and not failure:
+        status = msgspec.structs.replace(status, progress=outcome.after)
     if failure:
         progress = status.progress
         after = msgspec.structs.replace(progress, failures=progress.failures + 1, failure=failure)

@@ -33,7 +33,8 @@ from reconcilers.transfer.stand import Stand
 from rocketmq.system_names import retry_topic
 
 ATTEMPT_S = 15.0
-"""Groups of connected consumers are deleted for so long; then they are left to them."""
+"""So long after all groups of connected consumers have been deleted once, they are deleted again;
+then they are left to them."""
 
 _NAMED = 3
 
@@ -64,7 +65,8 @@ def delete(stand: Stand, side: Side) -> Outcome | None:
     now = free
     if elapsed_s >= patience_s and wanted and not progress.forgotten_at:
         after = msgspec.structs.replace(progress, forgotten_at=rfc3339(stand.now))
-        return Move(progress=after, words=f"groups of connected consumers go on {facts.cluster}")
+        words = f"groups of connected consumers go on {facts.cluster}"
+        return Act(effects=wanted, words=words, after=after)
     if elapsed_s >= patience_s:
         trying = seconds_since(progress.forgotten_at, stand.now) < ATTEMPT_S
         now = wanted if trying else tuple(one for one in free if not _comes_back(one, held))

@@ -26,6 +26,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     effects: tuple[Effect, ...]
     words: str
     again_after_s: float = 1.0
+    after: TransferProgress | None = None
+    """What is written when all of them were done: where it counts that they were tried."""
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
