@@ -26,7 +26,7 @@ from rocketmq.pool import ClientSettings, Pool
 
 ALL = os.environ.get("ROCKETMQ_EVERY_CALL", "") not in ("", "0")
 """Whether every call is to be tried and not a few of them: `make soak`."""
-TRANSFER_S = 60.0
+TRANSFER_S = 120.0
 REFRESH_S = 1
 """What clients get to notice a route: those of `rocketmq_load` look twice a second."""
 FORTH = (

@@ -16,7 +16,7 @@ from fakes.transfers import ALL, Scene, acknowledged, completed, some_more
 from fakes.waiting import pause
 from rocketmq.codes import READS
 
-pytestmark = [pytest.mark.timeout(1200 if ALL else 300), pytest.mark.allows_errors]
+pytestmark = [pytest.mark.timeout(3600 if ALL else 600), pytest.mark.allows_errors]
 
 WRITES = frozenset({"create", "update", "patch", "delete"})
 KILL_S = 60.0

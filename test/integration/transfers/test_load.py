@@ -16,7 +16,7 @@ from rocketmq.errors import ConnectError, ConnectionLostError, RocketmqError
 from rocketmq.messages.topics import TopicConfig
 from rocketmq.pool import ClientSettings, Pool
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_a_load_that_nothing_disturbs_loses_nothing(scene: Scene) -> None:

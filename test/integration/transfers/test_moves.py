@@ -13,7 +13,7 @@ from fakes.rocketmq_pairs import SOURCE, TARGET
 from fakes.transfers import TRANSFER_S, Scene, acknowledged, completed, groups_on, some_more
 from fakes.waiting import eventually, holds, pause
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 TARGETS = {"target-0", "target-1"}
 

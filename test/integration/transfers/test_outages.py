@@ -12,7 +12,7 @@ from fakes.rocketmq_pairs import SOURCE, TARGET
 from fakes.transfers import ALL, TRANSFER_S, Scene, acknowledged, completed, some_more
 from fakes.waiting import pause
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.allows_errors]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.allows_errors]
 
 CUT_S = 1.5
 

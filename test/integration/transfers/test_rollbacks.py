@@ -13,7 +13,7 @@ from fakes.rocketmq_pairs import SOURCE
 from fakes.transfers import FORTH, TRANSFER_S, Scene, acknowledged, completed, some_more
 from fakes.waiting import eventually
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_given_up_at_any_stage_all_is_as_before(
