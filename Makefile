@@ -86,7 +86,7 @@ conformance: setup ## The remoting client against real RocketMQ servers of three
 bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
 	@for one in hack/bench/*.py; do echo "== $$one"; $(BIN)/python "$$one"; done
 e2e: setup ## The operator's image in two real clusters, with real RocketMQ servers and client
-	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder test/e2e
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=test/e2e/test_acts.py test/e2e
 generate: setup ## Write CRDs, RBAC and the field reference from the typed models
 	@$(BIN)/python hack/generate.py
 verify: setup ## Fail when a generated file is stale

@@ -33,7 +33,6 @@ LONGEST = (
     "test_rolls",
     "test_topic_transfer",
     "test_scale_in",
-    "test_acts",
     "test_scale_out",
     "test_scaling",
     "test_empty_master",
