@@ -1,8 +1,9 @@
 """A random series of transfers, scalings and faults under live load: nothing is lost or stuck.
 
 `make soak` runs a hundred acts, `make e2e` none: that takes an hour. ROCKETMQ_SEED chooses the
-series, ROCKETMQ_ACTS how many of it, ROCKETMQ_FIRST_ACT where to begin (a series that was broken off goes on there), ROCKETMQ_ACTS_S when
-to stop before all are done. Each act is told as it ends in the file ROCKETMQ_ACTS_LOG.
+series, ROCKETMQ_ACTS how many of it, ROCKETMQ_FIRST_ACT where to begin (a series that was broken
+off goes on there), ROCKETMQ_ACTS_S when to stop before all are done. Each act is told as it ends in
+the file ROCKETMQ_ACTS_LOG.
 """
 
 from __future__ import annotations
