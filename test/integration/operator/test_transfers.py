@@ -106,8 +106,13 @@ def test_a_topic_is_moved_by_an_account_while_it_is_used(
     assert topics(world) == {"shop": False, "archive": True}
     lost = world.do(lambda one: one.ledger.missing("payers", ["orders"]))
     assert len(lost) < 100  # on their way; what is lost for good, unit tests count
-    found = place.get("TopicTransfer", "move")
-    assert "finalizers" not in found["metadata"]
+
+    def released() -> Object:
+        found: Object = place.get("TopicTransfer", "move")
+        assert "finalizers" not in found["metadata"]
+        return found
+
+    found = eventually(released, within_s=10.0)  # a moment after the status
     assert ACCOUNT["secretKey"] not in operator.tail(10_000) + json.dumps(found)
     assert world.do(lambda one: {request.ext_fields.get("AccessKey") for _, request in one.calls})
     reasons = {one["reason"] for one in place.list("Event")}
