@@ -10,7 +10,8 @@ NAMESPACE=${NAMESPACE:-rocketmq-operator}
 IMAGE=${IMAGE:-docker.io/apache/rocketmq-operator:0.1.0}
 WATCH_NAMESPACES=${WATCH_NAMESPACES:-}
 KUBECTL=${KUBECTL:-kubectl}
-KINDS="brokers.rocketmq.apache.org nameservices.rocketmq.apache.org"
+# Transfers last: without their clusters there is nothing that they would have to undo first.
+KINDS="brokers.rocketmq.apache.org nameservices.rocketmq.apache.org topictransfers.rocketmq.apache.org"
 NOT_OURS=app.kubernetes.io/name!=rocketmq-operator
 KEPT=pods,pvc,services,statefulsets,deployments,daemonsets,jobs,cronjobs,configmaps,secrets
 MADE_BY_US=rocketmq.apache.org/created-by=deploy
@@ -21,17 +22,21 @@ server() {
   $KUBECTL config view --minify -o jsonpath='{.clusters[0].cluster.server}'
 }
 
+# A folder of its own: another cluster may be deployed to at the same time.
+OVERLAYS=build/deploy/$$
+trap 'rm -rf "$OVERLAYS"' EXIT
+
 overlay() {  # an overlay of manifests/$1 for this namespace and image; prints its folder
   # Names that are of the whole cluster carry the namespace: a second installation elsewhere keeps
   # its rights when this one goes.
-  directory=build/deploy/$NAMESPACE-$1
+  directory=$OVERLAYS/$NAMESPACE-$1
   rm -rf "$directory" && mkdir -p "$directory"
   cat >"$directory/kustomization.yaml" <<EOF
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: $NAMESPACE
 resources:
-  - ../../../manifests/$1
+  - ../../../../manifests/$1
 patches:
   - target: {kind: Deployment, name: rocketmq-operator}
     patch: |-
