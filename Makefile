@@ -67,13 +67,14 @@ integration: programs ## The operator against a real kube-apiserver, etcd and co
 	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) transfers rocketmq/conformance)
 rolls: programs ## The same through whole rolls, with operators that die in them; the scripts in the pods
 	@$(PYTEST) $(SHARED) $(addprefix test/integration/,$(LONGER))
-transfers: programs ## Topics that move between real servers of two versions, under load
+transfers: programs ## Topics that move, or come back, between real servers under load
+	@$(cluster) rocketmq --version "$(ROCKETMQ_VERSION)" >/dev/null
+	@$(PYTEST) $(addprefix test/integration/transfers/test_,moves.py rollbacks.py) -k "$(ROCKETMQ_VERSION)"
+soak: programs ## Rolls and transfers with a kill at every write; then 100 random acts on a node: hours
 	@for version in $(ROCKETMQ_VERSION) $(ROCKETMQ_OTHER_VERSIONS); do \
 	  $(cluster) rocketmq --version "$$version" >/dev/null; done
-	@$(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers  # one process a version
-soak: programs ## Rolls and transfers with a kill at every write; then 100 random acts on a node: an hour and more
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
-	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers
+	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers  # one process a version
 	@ROCKETMQ_TOPICS=5000 ROCKETMQ_EVERY_VERSION=1 ROCKETMQ_ACTS=$(ACTS) \
 	  $(PYTEST) $(addprefix test/e2e/test_,scale_out.py topic_transfer.py acts.py)
 programs: setup
