@@ -242,7 +242,11 @@ def start_load(
     """A load that runs: messages have been acknowledged and received when this returns."""
     start_pod(place, pod, setting.version, memory=_MEMORY)
     load = Load(place, pod, name_servers, setting)
-    load.begin()
+    try:
+        load.begin()
+    except BaseException:
+        place.delete("Pod", pod)  # or it would stand in the way of the next load as well
+        raise
     return load
 
 
