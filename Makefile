@@ -25,6 +25,10 @@ SHARED := -n $(WORKERS) --dist worksteal
 ACTS ?= 100
 # Integration tests that `make test` leaves to `make rolls`, to stay under four minutes.
 LONGER := rolls reconcilers fakes
+# Tests on a node that `make e2e` leaves to `make soak`.
+SOAKED := scale_in topic_transfer acts
+# Real clusters, side by side, that share the tests of `make e2e`; one keeps half of two cores busy.
+NODES ?= 1
 cluster = $(PYTHON) hack/cluster
 # A fresh clone is checked as fast as the one before it.
 export MYPY_CACHE_DIR := $(CACHE)/mypy
@@ -76,7 +80,7 @@ soak: programs ## Rolls and transfers with a kill at every write; then 100 rando
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) $(SHARED) test/integration/rolls
 	@ROCKETMQ_EVERY_CALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup test/integration/transfers  # one process a version
 	@ROCKETMQ_TOPICS=5000 ROCKETMQ_EVERY_VERSION=1 ROCKETMQ_ACTS=$(ACTS) \
-	  $(PYTEST) $(addprefix test/e2e/test_,scale_out.py topic_transfer.py acts.py)
+	  $(PYTEST) $(foreach name,scale_out $(SOAKED),test/e2e/test_$(name).py)
 programs: setup
 	@for program in etcd kube-apiserver kube-controller-manager kubectl; do \
 	  $(cluster) binary "$$program" >/dev/null; done  # minutes, the first time: no test may wait for it
@@ -86,8 +90,9 @@ conformance: setup ## The remoting client against real RocketMQ servers of three
 	@$(PYTEST) test/integration/rocketmq/conformance
 bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
 	@for one in hack/bench/*.py; do echo "== $$one"; $(BIN)/python "$$one"; done
-e2e: setup ## The operator's image in two real clusters, with real RocketMQ servers and client
-	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=test/e2e/test_acts.py test/e2e
+e2e: setup ## The operator's image in a real cluster, with real RocketMQ servers and client (NODES=2: in two)
+	@$(PYTEST) $(if $(filter-out 1,$(NODES)),-n $(NODES) --dist loadfile --no-loadscope-reorder) \
+	  test/e2e $(foreach name,$(SOAKED),--ignore=test/e2e/test_$(name).py)
 generate: setup ## Write CRDs, RBAC and the field reference from the typed models
 	@$(BIN)/python hack/generate.py
 verify: setup ## Fail when a generated file is stale
