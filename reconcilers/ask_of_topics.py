@@ -47,6 +47,10 @@ from rocketmq.system_names import (
 ANSWER_WITHIN_S = 20.0
 """All questions to one server; a broker with many groups needs some."""
 
+_SINCE_FIVE = "timerWheelEnable"
+"""A setting that every 5.x broker has and no older one. Its figures (28) would tell the version,
+but a broker walks its whole timer wheel for them: up to a second, at each look."""
+
 _A_USERS_ALL_THE_SAME = "DEFAULT_CONSUMER"
 _BROADCASTING = "BROADCASTING"
 
@@ -192,7 +196,6 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
         # An address may have come to another broker since name servers heard of it.
         return Silence(f"{at} is {settings.get('brokerName')}")
     hidden = await ask_hidden(admin, at, settings) if question.hidden else None
-    info = await admin.brokers.runtime_info(at)
     table = await admin.topics.all(at)
     groups = await admin.groups.all(at)
     named = await admin.topics.groups(at, topic)
@@ -214,7 +217,7 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
     )
     return Look(
         address=at,
-        version=info.table.get("brokerVersionDesc", ""),
+        keeps_offsets=_SINCE_FIVE not in settings,
         topic=here,
         mapped=topic in (table.topic_queue_mapping_detail_map or {}),
         groups={

@@ -51,8 +51,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What one master said; `queues` was asked after `offsets`, so no offset is truly above."""
 
     address: str
-    version: str
-    """`V5_3_3`; empty where the broker does not tell it (5.5)."""
+    keeps_offsets: bool = False
+    """Whether the offsets of a deleted topic stay (4.x)."""
     topic: TopicConfig | None = None
     mapped: bool = False
     """Whether its queues are mapped to several brokers (a static topic)."""
@@ -71,11 +71,6 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """The groups that consume the topic, now or once."""
     hidden: Hidden | None = None
     """None: it was not looked for."""
-
-    @property
-    def keeps_offsets(self) -> bool:
-        """Whether the offsets of a deleted topic stay (4.x)."""
-        return self.version.startswith("V4_")
 
     def offset(self, topic: str, group: str, queue: int) -> int | None:
         """The committed offset; None without one."""

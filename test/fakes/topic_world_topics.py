@@ -153,7 +153,9 @@ def _settings(broker: Broker, _: Request) -> Answer:
         "autoCreateTopicEnable": str(broker.auto_topics).lower(),
         "autoCreateSubscriptionGroup": str(broker.auto_groups).lower(),
     }
-    text = "".join(f"{key}={value}\n" for key, value in (own | broker.settings).items())
+    since_five = {"timerWheelEnable": "true"} if broker.five else {}
+    settings = own | since_five | broker.settings
+    text = "".join(f"{key}={value}\n" for key, value in settings.items())
     return Answer(body=text.encode(), fields={"version": '{"counter":1}'})
 
 
