@@ -12,10 +12,11 @@ from fakes.control_plane import ControlPlane
 from fakes.fault_proxy import CutMidLine, Exchange, FaultProxy, Freeze, fault_proxy
 from fakes.operator_process import OperatorProcess, Operators
 from fakes.rocketmq_world import World
-from fakes.rolling_cluster import PODS, edit, made, settled, starts
+from fakes.rolling_cluster import AFTER_DEATH_S, PODS, edit, made, settled, starts
 from fakes.witness import Place
 from rocketmq.codes import RequestCode
 
+pytestmark = pytest.mark.timeout(AFTER_DEATH_S + 90)
 KILL_S = 60.0
 
 
@@ -73,7 +74,7 @@ def test_an_operator_killed_at_any_write_of_a_roll_is_continued(
         operators.start()
     else:
         assert ALL, "a roll has more writes than that"
-    settled(place)
+    settled(place, within_s=AFTER_DEATH_S)
     assert starts(world) == dict.fromkeys(PODS, 2)
     assert world.max_down(since=since) == 1
     assert {world.broker(pod).settings["brokerPermission"] for pod in PODS} == {"6"}
@@ -101,7 +102,7 @@ def test_an_operator_killed_at_any_change_of_a_broker_is_continued(
     edit(place, config={"defaultTopicQueueNums": "6"})
     assert killed.wait(KILL_S)
     operators.start()
-    settled(place)
+    settled(place, within_s=AFTER_DEATH_S)
     assert starts(world) == dict.fromkeys(PODS, 2)
     assert world.max_down(since=since) == 1
     assert {world.broker(pod).settings["brokerPermission"] for pod in PODS} == {"6"}
