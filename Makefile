@@ -26,7 +26,7 @@ ACTS ?= 100
 # Integration tests that `make test` leaves to `make rolls`, to stay under four minutes.
 LONGER := rolls reconcilers fakes
 # Tests on a node that `make e2e` leaves to `make soak`.
-SOAKED := scale_in topic_transfer acts
+SOAKED := load_client scale_in topic_transfer acts
 # Real clusters, side by side, that share the tests of `make e2e`; one keeps half of two cores busy.
 NODES ?= 1
 cluster = $(PYTHON) hack/cluster
