@@ -8,6 +8,7 @@ from fakes.rocketmq_client import fresh, soon
 from fakes.rocketmq_servers import Servers
 from rocketmq.admin import Admin
 from rocketmq.clusters import Clusters
+from rocketmq.codes import MQVersion
 from rocketmq.errors import NoPermissionError, TopicNotExistError, UnsupportedError
 from rocketmq.messages.name_servers import ORDER_TOPIC_NAMESPACE
 
@@ -24,6 +25,13 @@ async def test_every_name_server_knows_master_and_slave_by_their_ids(
         assert info.masters("plain") == (servers.master,)
         assert info.replicas("plain") == (servers.slave,)
         assert info.without_master() == ()
+
+
+async def test_a_name_server_tells_its_version(servers: Servers, admin: Admin) -> None:
+    for address in servers.name_servers:
+        version = await admin.name_servers.version(address)
+        assert version >= MQVersion.V4_9_4
+        assert (version >= MQVersion.V5_0_0) == servers.release.five
 
 
 async def test_a_view_of_all_name_servers_finds_no_disagreement(
