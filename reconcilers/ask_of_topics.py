@@ -30,6 +30,7 @@ from reconcilers.transfer.facts import (
 )
 from reconcilers.transfer.groups_going import going_topics
 from rocketmq.admin import Admin
+from rocketmq.backlog import is_a_users_group
 from rocketmq.errors import RocketmqError, TopicNotExistError
 from rocketmq.messages.groups import ConsumerConnection, GroupTable
 from rocketmq.messages.name_servers import ORDER_TOPIC_NAMESPACE
@@ -39,7 +40,6 @@ from rocketmq.routes import TopicRoute, merged
 from rocketmq.system_names import (
     dead_letter_topic,
     is_group_topic,
-    is_system_group,
     is_system_topic,
     retry_topic,
 )
@@ -51,7 +51,6 @@ _SINCE_FIVE = "timerWheelEnable"
 """A setting that every 5.x broker has and no older one. Its figures (28) would tell the version,
 but a broker walks its whole timer wheel for them: up to a second, at each look."""
 
-_A_USERS_ALL_THE_SAME = "DEFAULT_CONSUMER"
 _BROADCASTING = "BROADCASTING"
 
 T = TypeVar("T")
@@ -242,7 +241,9 @@ async def _ask_consumers(
     question: Question, at: str, found: Collection[str], groups: GroupTable
 ) -> dict[str, ConsumerConnection | None]:
     """Who is connected, of these groups or of every one."""
-    scanned = filter(_is_users, groups.subscription_group_table) if question.every_group else ()
+    scanned = (
+        filter(is_a_users_group, groups.subscription_group_table) if question.every_group else ()
+    )
     ask = question.admin.groups.consumer_connection
     return await ask_all({*found, *question.groups, *scanned}, lambda one: ask(at, one))
 
@@ -259,11 +260,7 @@ def _groups_of(
         if topic in {each.topic for each in one.subscription_data_set or ()}
     }
     known = groups.subscription_group_table.keys() & set(named)
-    return {group for group in {*known, *committed, *bound} if _is_users(group)}
-
-
-def _is_users(group: str) -> bool:
-    return group == _A_USERS_ALL_THE_SAME or not is_system_group(group)
+    return {group for group in {*known, *committed, *bound} if is_a_users_group(group)}
 
 
 def _own_topics(group: str, topic: str) -> tuple[str, ...]:

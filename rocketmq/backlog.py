@@ -215,7 +215,7 @@ def needed_groups(
     A group that was deleted may have left offsets behind: nobody knows that it will not come back.
     """
     known = {*groups.subscription_group_table, *offsets.groups, *(group for _, group in elsewhere)}
-    return tuple(sorted(group for group in known if _is_a_users(group)))
+    return tuple(sorted(group for group in known if is_a_users_group(group)))
 
 
 def needed_queues(table: TopicTable, offsets: CommittedOffsets) -> dict[str, int]:
@@ -235,7 +235,7 @@ def needed_queues(table: TopicTable, offsets: CommittedOffsets) -> dict[str, int
 
 def consumers_of(offsets: CommittedOffsets) -> frozenset[Pair]:
     """Who consumes what on a broker, now or once."""
-    return frozenset(pair for pair, _ in offsets_of(offsets) if _is_a_users(pair[1]))
+    return frozenset(pair for pair, _ in offsets_of(offsets) if is_a_users_group(pair[1]))
 
 
 def offsets_of(offsets: CommittedOffsets) -> Iterator[tuple[Pair, Mapping[int, int]]]:
@@ -334,7 +334,8 @@ def _is_online(connected: ConsumerConnection | None, topic: str) -> bool:
     return not told or topic in told or topic.startswith(RETRY_PREFIX)
 
 
-def _is_a_users(group: str) -> bool:
+def is_a_users_group(group: str) -> bool:
+    """Whether people consume with this group, as far as its name tells."""
     return group == _A_USERS_ALL_THE_SAME or not is_system_group(group)
 
 
@@ -382,7 +383,7 @@ def _dead_letters(tables: Tables) -> Iterator[Left]:
     """What nobody has read of them; of several groups that do the slowest counts."""
     readers: dict[str, list[Mapping[int, int]]] = {}
     for (topic, group), by_queue in offsets_of(tables.offsets):
-        if _is_a_users(group):
+        if is_a_users_group(group):
             readers.setdefault(topic, []).append(by_queue)
     for topic, queues in sorted(tables.queues.items()):
         if topic.startswith(DEAD_LETTER_PREFIX) or topic == EXPIRED_HALF_TOPIC:
