@@ -22,7 +22,6 @@ from typing import Literal, Protocol
 
 import msgspec
 from kubernetes import client, watch
-from urllib3.exceptions import HTTPError
 
 from fakes.pod_network import PodNetwork, pod_network
 from fakes.witness import MERGE_PATCH, Object, Refused, Witness, api_client, path_of
@@ -211,7 +210,9 @@ class Kubelet:
         """Keep `_pods` current until `stop`: list, watch, and the same again after any error."""
         core = client.CoreV1Api(self._watching)
         while not self._stopping.is_set():
-            with suppress(Refused, client.ApiException, HTTPError, OSError, KeyError):
+            # A watch that is cut breaks in whatever its library comes upon first: half a line is a
+            # ValueError, a closed response an AttributeError. Listing again heals each.
+            with suppress(Exception):
                 self._list_and_watch(core)
 
     def _list_and_watch(self, core: client.CoreV1Api) -> None:

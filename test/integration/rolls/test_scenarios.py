@@ -71,8 +71,10 @@ def test_a_configuration_that_no_broker_starts_with_stops_after_one_pod_and_a_co
     holds(lambda: assert_that([loaded.starts(one) for one in others] == [1, 1, 1]), for_s=QUIET_S)
     edit(place, config={"messageDelayLevel": "1s 5s"})
     settled(place)
-    # The one that could not start was never counted as started.
-    assert starts(loaded) == TWICE
+    # One that could not start is not counted as started. It may start before it is replaced: the
+    # corrected ConfigMap is mounted in it too.
+    assert starts(loaded) | {REPLICA_0: 2} == TWICE
+    assert loaded.starts(REPLICA_0) in {2, 3}
     assert [loaded.lost_bytes(group) for group in ("broker-0", "broker-1")] == [0, 0]
 
 
