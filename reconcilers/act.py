@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from controller.apply import Line
+from controller.client.requests import Propagation
 from controller.errors import (
     ConflictError,
     DisruptionBudgetError,
@@ -54,7 +55,9 @@ from rocketmq.errors import RocketmqError
 class StepClient(Protocol):
     """What steps need of a KubeClient."""
 
-    async def delete(self, ref: ObjectRef, *, uid: str) -> None:
+    async def delete(
+        self, ref: ObjectRef, *, uid: str, propagation: Propagation = "Background"
+    ) -> None:
         """Delete this very object; gone is fine."""
         ...
 
@@ -116,7 +119,7 @@ async def _act(api: _Api, admin: Admin, step: Step) -> None:
         case CopyMetadata() | Open():
             await _open(admin, step)
         case RemoveReplica(stateful_set, uid, _):
-            await api.delete(STATEFUL_SET, stateful_set, uid)
+            await api.remove(stateful_set, uid)
         case _:
             await _act_on_leaving(api, admin, step)
 
@@ -133,7 +136,7 @@ async def _act_on_leaving(api: _Api, admin: Admin, step: Step) -> None:
         case NoteLeaving(_, stateful_set, uid, note) | NoteDrained(_, stateful_set, uid, note):
             await api.note_leaving(stateful_set, uid, note)
         case RemoveBroker(_, stateful_set, uid, _):
-            await api.delete(STATEFUL_SET, stateful_set, uid)
+            await api.remove(stateful_set, uid)
 
 
 class _Api:
@@ -161,16 +164,17 @@ class _Api:
         self._changed(ref, await self._client.merge_patch(ref, _claim_patch(step), uid=step.uid))
 
     async def stop(self, pod: str, uid: str, *, evict: bool) -> None:
-        if not evict:
-            await self.delete(POD, pod, uid)
-            return
         ref = self._ref(POD, pod)
-        await self._client.evict(ref, uid=uid)
+        if evict:
+            await self._client.evict(ref, uid=uid)
+        else:
+            await self._client.delete(ref, uid=uid)
         self._wrote(Line(ref, "deleted", uid=uid))
 
-    async def delete(self, resource: Resource, name: str, uid: str) -> None:
-        ref = self._ref(resource, name)
-        await self._client.delete(ref, uid=uid)
+    async def remove(self, stateful_set: str, uid: str) -> None:
+        """Delete a StatefulSet. It is there until its pod has ended, so that the next one waits."""
+        ref = self._ref(STATEFUL_SET, stateful_set)
+        await self._client.delete(ref, uid=uid, propagation="Foreground")
         self._wrote(Line(ref, "deleted", uid=uid))
 
     def _ref(self, resource: Resource, name: str) -> ObjectRef:

@@ -289,6 +289,9 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         if any(isinstance(step, DISRUPTIVE) for step in decision.steps):
             live = await self.observe_anew(cr, facts)
             decision = self.decide(cr, live)
+            if not await self._is_newest(cr.metadata):
+                # Its event is on its way, and what the user wants now is decided upon then.
+                decision = msgspec.structs.replace(decision, steps=())
             unseen = {uid: live.versions[uid] for uid in live.versions.keys() - facts.versions}
         wrote = partial(self._note, cr.metadata.key, unseen=unseen)
         done: list[Done] = []
@@ -300,6 +303,19 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             tools.stepped(self.resource.kind, cr.metadata, name, failed=failed)
             done.append(one)
         return Progress(decision, tuple(done))
+
+    async def _is_newest(self, seen: ObjectMeta) -> bool:
+        """Whether the user has changed nothing since: a group that leaves may be wanted again."""
+        ref = ObjectRef(self.resource, seen.namespace, seen.name)
+        try:
+            live = (await self._tools.client.get(ref)).metadata
+        except NotFoundError:
+            return False
+        return (live.uid, live.generation, live.annotations) == (
+            seen.uid,
+            seen.generation,
+            seen.annotations,
+        )
 
     async def _execute(self, cr: CR, facts: F, planned: Plan) -> Outcome:
         done: list[Line] = []

@@ -22,8 +22,9 @@ _STRATEGIC_MERGE_PATCH = ("Content-Type", "application/strategic-merge-patch+jso
 _STRICT = ("fieldValidation", "Strict")
 
 
-Propagation = Literal["Background", "Orphan"]
-"""What becomes of the objects that a deleted one owns: deleted after it, or kept without owner."""
+Propagation = Literal["Background", "Foreground", "Orphan"]
+"""What becomes of the objects that a deleted one owns: deleted after it, deleted before it (which
+is there until then), or kept without owner."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True):

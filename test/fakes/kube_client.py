@@ -5,7 +5,8 @@ last owner stops setting, merge keys of the lists that tests use, preconditions 
 deletion held up by finalizers. What it does not know: schemas and defaulting (give `defaults`),
 admission, disruption budgets and other refusals (give `refuse`), generations, grace periods (a pod
 goes at once), that force takes a field from its other owners, and garbage collection: dependants
-stay, and an object whose dependants are to be orphaned is only marked until the test removes it.
+stay, and an object whose dependants are to be orphaned or to go first is only marked until the
+test removes it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ from controller.objects import Manifest, ObjectRef, Resource, Snapshot
 
 Leaves = dict[tuple[str, ...], Any]
 """A manifest as paths; an item of a merged list is one path element, its key in JSON."""
+
+_HELD_BY: Mapping[Propagation, Sequence[str]] = {
+    "Background": (),
+    "Foreground": ("foregroundDeletion",),
+    "Orphan": ("orphan",),
+}
+"""The finalizers that the garbage collector removes when it has done what they are for."""
 
 _HARMLESS = ("get", "list", "dry-run")
 
@@ -171,7 +179,7 @@ class FakeKubeClient:
         grace_s: int | None = None,
     ) -> None:
         await self._called("delete", ref, {})
-        self._delete(ref, uid, resource_version, ["orphan"] if propagation == "Orphan" else [])
+        self._delete(ref, uid, resource_version, _HELD_BY[propagation])
 
     def _delete(
         self, ref: ObjectRef, uid: str, version: str = "", held_by: Sequence[str] = ()

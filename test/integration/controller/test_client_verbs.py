@@ -143,7 +143,9 @@ async def test_a_delete_meets_one_uid_and_one_version(place: Place, kube: KubeCl
     await kube.delete(ref, uid=uid)
 
 
-@pytest.mark.parametrize(("propagation", "left"), [("Background", 0), ("Orphan", 1)])
+@pytest.mark.parametrize(
+    ("propagation", "left"), [("Background", 0), ("Foreground", 0), ("Orphan", 1)]
+)
 async def test_dependants_go_or_stay_as_asked(
     propagation: Any, left: int, place: Place, kube: KubeClient
 ) -> None:

@@ -105,7 +105,8 @@ async def test_an_object_of_another_version_is_not_deleted(server: FakeKubeClien
 
 
 @pytest.mark.parametrize(
-    ("metadata", "propagation"), [({"finalizers": ["theirs"]}, "Background"), ({}, "Orphan")]
+    ("metadata", "propagation"),
+    [({"finalizers": ["theirs"]}, "Background"), ({}, "Foreground"), ({}, "Orphan")],
 )
 async def test_what_is_held_up_stays_and_says_that_it_goes(
     server: FakeKubeClient, metadata: dict[str, Any], propagation: Any

@@ -106,10 +106,11 @@ async def test_a_set_is_removed_by_its_uid() -> None:
     world = Broker()
     other = RemoveBroker("m-0", "m", "another", "")
     assert (await world.act(other)).failure
-    assert SET in world.client.objects
+    assert "deletionTimestamp" not in world.client.objects[SET]["metadata"]
     step = RemoveBroker("m-0", "m", "s", "")
     assert await world.act(step) == Done(step)
-    assert SET not in world.client.objects
+    # It is there until its pod has ended: the next group waits for that.
+    assert world.client.objects[SET]["metadata"]["finalizers"] == ["foregroundDeletion"]
 
 
 @pytest.mark.parametrize("step", [STOP, RETURN])

@@ -39,6 +39,7 @@ from rocketmq.admin import Admin
 
 KEY = Key("shop", "ns")
 NOTE = WritesMoved(since=NOW, permission="6", log_end=0, still_since=NOW)
+RESOURCE = ObjectRef(NAME_SERVICE, "shop", "ns")
 FIRST, SECOND = (ObjectRef(POD, "shop", name) for name in ("p-0", "p-1"))
 RESTARTS = tuple(
     Restart(ref.name, f"uid of {ref.name}", "it is old", evict=True) for ref in (FIRST, SECOND)
@@ -110,7 +111,7 @@ class World:
         for ref in (FIRST, SECOND):
             metadata = {"namespace": "shop", "name": ref.name, "uid": f"uid of {ref.name}"}
             self.client.put(POD, {"metadata": metadata})
-        self.client.put(NAME_SERVICE, {"metadata": {"namespace": "shop", "name": "ns"}})
+        self.client.put(NAME_SERVICE, msgspec.to_builtins(a_name_service()))
         self.events: list[Event] = []
         self.tried: list[tuple[str, bool]] = []
         self.pods: StoreWriter[Any] = StoreWriter({OWNER: owner_uids})
@@ -170,9 +171,7 @@ async def test_what_disrupts_is_decided_once_more_on_what_the_server_says_now() 
     assert await world.reconcile() == Result(7.0)
     assert world.gone == {"p-1"}
     assert [event.note for event in world.events] == ["by the server"]
-    assert world.client.objects[ObjectRef(NAME_SERVICE, "shop", "ns")]["status"]["step"] == (
-        "by the server"
-    )
+    assert world.client.objects[RESOURCE]["status"]["step"] == "by the server"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +187,27 @@ async def test_what_disrupts_is_decided_once_more_on_what_the_server_says_now() 
 )
 async def test_a_cache_that_is_behind_disrupts_nothing(step: Step) -> None:
     world = World(cache=(step,), server=())
+    await world.reconcile()
+    assert (world.gone, world.tried, world.events) == (set(), [], [])
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        None,
+        {"generation": 2},
+        {"annotations": {"rocketmq.apache.org/paused": "true"}},
+        {"uid": "another"},
+    ],
+)
+async def test_what_the_user_has_changed_since_is_decided_upon_first(
+    now: dict[str, Any] | None,
+) -> None:
+    world = World(cache=RESTARTS, server=RESTARTS)
+    if now is None:
+        world.client.remove(RESOURCE)
+    else:
+        world.client.objects[RESOURCE]["metadata"] |= now
     await world.reconcile()
     assert (world.gone, world.tried, world.events) == (set(), [], [])
 
