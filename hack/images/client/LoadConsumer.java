@@ -19,6 +19,9 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * message takes so many milliseconds before its line is written.
  */
 final class LoadConsumer {
+    private static final int COMMITS = 2;
+    private static final int COMMIT_MS = 500;
+
     private final Options options;
     private final String run;
     private final int slowMs;
@@ -49,12 +52,23 @@ final class LoadConsumer {
             journal.write("begin");
             consumer.start();
             boolean told = ending.await(options.number("--seconds"));
+            commit(consumer);
             consumer.shutdown();
             journal.end(told);
             return told;
         } finally {
             ending.over();
         }
+    }
+
+    /** The library does not wait for answers to its commits: one that is lost at the end stays so. */
+    private static void commit(DefaultMQPushConsumer consumer) throws InterruptedException {
+        consumer.suspend();
+        for (int time = 0; time < COMMITS; time++) {
+            Thread.sleep(COMMIT_MS);
+            consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+        }
+        Thread.sleep(COMMIT_MS);
     }
 
     private void listen(DefaultMQPushConsumer consumer) {
