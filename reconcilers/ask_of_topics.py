@@ -51,7 +51,6 @@ _SINCE_FIVE = "timerWheelEnable"
 """A setting that every 5.x broker has and no older one. Its figures (28) would tell the version,
 but a broker walks its whole timer wheel for them: up to a second, at each look."""
 
-_BROADCASTING = "BROADCASTING"
 
 T = TypeVar("T")
 
@@ -305,7 +304,7 @@ def _consumers(found: ConsumerConnection | None) -> Consumers | None:
     if found is None or not found.connection_set:
         return None
     topics = frozenset(found.subscription_table)
-    return Consumers(topics, broadcasting=found.message_model == _BROADCASTING)
+    return Consumers(topics, broadcasting=found.broadcasting)
 
 
 def _shared(

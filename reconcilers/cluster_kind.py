@@ -289,8 +289,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         if any(isinstance(step, DISRUPTIVE) for step in decision.steps):
             live = await self.observe_anew(cr, facts)
             decision = self.decide(cr, live)
-            if not await self._is_newest(cr.metadata):
-                # Its event is on its way, and what the user wants now is decided upon then.
+            if not await self._is_newest(cr.metadata):  # the event of it is on its way
                 decision = msgspec.structs.replace(decision, steps=())
             unseen = {uid: live.versions[uid] for uid in live.versions.keys() - facts.versions}
         wrote = partial(self._note, cr.metadata.key, unseen=unseen)
@@ -311,11 +310,8 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             live = (await self._tools.client.get(ref)).metadata
         except NotFoundError:
             return False
-        return (live.uid, live.generation, live.annotations) == (
-            seen.uid,
-            seen.generation,
-            seen.annotations,
-        )
+        same = live.uid == seen.uid and live.generation == seen.generation
+        return same and live.annotations == seen.annotations
 
     async def _execute(self, cr: CR, facts: F, planned: Plan) -> Outcome:
         done: list[Line] = []

@@ -35,7 +35,8 @@ from reconcilers.api.topic_transfer import (
 from reconcilers.api.validation import problems
 from reconcilers.ask_of_topics import ask_transfer
 from reconcilers.cluster_kind import RECONCILE, Tools
-from reconcilers.desired.transfer_servers import TransferServers, asked_at, transfer_servers
+from reconcilers.desired.name_servers import asked_at
+from reconcilers.desired.transfer_servers import TransferServers, transfer_servers
 from reconcilers.facts import NameServerProblem
 from reconcilers.observe import Cached
 from reconcilers.status.topic_transfer import (

@@ -48,7 +48,6 @@ LIGHT_PREFIX = "%LMQ%"
 _A_USERS_ALL_THE_SAME = "DEFAULT_CONSUMER"
 """The Java client's name for a group that was given none."""
 
-_BROADCASTING = "BROADCASTING"
 _OF_TIMERS = ("timerOffsetBehind", "timerCongestNum")
 
 Pair = tuple[str, str]
@@ -312,13 +311,13 @@ def _subscribed(tables: Tables) -> Iterator[tuple[str, str]]:
     for group in needed_groups(tables.groups, tables.offsets):
         yield RETRY_PREFIX + group, group
         connected = tables.consumers.get(group)
-        if connected is not None and connected.message_model != _BROADCASTING:
+        if connected is not None and not connected.broadcasting:
             yield from ((topic, group) for topic in connected.subscription_table)
 
 
 def _broadcasts(tables: Tables) -> Iterator[Broadcast]:
     for group, connected in tables.consumers.items():
-        if connected is not None and connected.message_model == _BROADCASTING:
+        if connected is not None and connected.broadcasting:
             yield from (
                 Broadcast(topic, group)
                 for topic in connected.subscription_table

@@ -84,12 +84,13 @@ def own_address(ns: NameService, pod: Pod) -> str:
 
 
 def asked_at(address: str, pods: Iterable[Pod]) -> str:
-    """Where to ask a name server of this address: the IP of its pod, if it is a pod of ours."""
-    pod_name = address.partition(".")[0]
-    ips = {pod.metadata.name: pod.status.pod_ip for pod in pods}
-    if pod_name not in ips or not address.partition(":")[0].endswith(".svc"):
+    """Where to ask a server of this address: the IP of its pod, if it is a pod of ours."""
+    host, _, port = address.rpartition(":")
+    if not host.endswith(".svc"):
         return address
-    return f"{_bracketed(ips[pod_name])}:{names.NAME_SERVER_PORT}" if ips[pod_name] else address
+    ips = {pod.metadata.name: pod.status.pod_ip for pod in pods}
+    ip = ips.get(host.partition(".")[0], "")
+    return f"{_bracketed(ip)}:{port}" if ip else address
 
 
 def _followed(

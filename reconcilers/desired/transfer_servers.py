@@ -81,15 +81,3 @@ def _resolved(
             message=f"not every pod of NameService {here[0].metadata.name} has an address yet",
         )
     return addresses
-
-
-def asked_at(address: str, pods: Sequence[Pod]) -> str:
-    """Where to ask a server of this address: at the IP of its pod, if it is a pod of ours."""
-    host, _, port = address.rpartition(":")
-    if not host.endswith(".svc"):
-        return address
-    ips = {pod.metadata.name: pod.status.pod_ip for pod in pods}
-    ip = ips.get(host.partition(".")[0], "")
-    if not ip:
-        return address
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from reconcilers import reasons
 from reconcilers.api.broker import BacklogRow, ScaleInRow
+from reconcilers.rounding import rounded
 from reconcilers.steps.decision import LeavingGroup, Progress
-from reconcilers.steps.remains import rounded
 from rocketmq.backlog import Backlog
 
 ROWS = 10

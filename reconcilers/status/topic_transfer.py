@@ -15,11 +15,12 @@ from controller.objects import ObjectMeta, Undecodable
 from reconcilers import reasons
 from reconcilers.api.topic_transfer import Phase, TopicTransfer, TopicTransferStatus
 from reconcilers.api.transfer_record import GroupRow, QueueRow
+from reconcilers.rounding import rounded
 from reconcilers.status.conditions import Conditions, add_invalid_conditions
 from reconcilers.transfer.decision import TERMINAL
 from reconcilers.transfer.facts import Side, SideFacts, TransferFacts
 from reconcilers.transfer.groups_going import kept
-from reconcilers.transfer.lags import GroupLag, group_lags, left, rounded
+from reconcilers.transfer.lags import GroupLag, group_lags, left
 from reconcilers.transfer.outcome import Act, Move, Outcome, Wait
 
 GROUP_ROWS = 20

@@ -11,6 +11,7 @@ from datetime import datetime
 from reconcilers.api.broker import Broker
 from reconcilers.desired import names
 from reconcilers.facts import BrokerAnswer, BrokerFacts, NameServerProblem, Silence
+from reconcilers.rounding import rounded
 from reconcilers.steps.members import MemberState, learns_name_servers
 
 CAUGHT_UP_SOON_BYTES = 1 << 20
@@ -96,7 +97,7 @@ def lag_words(lag_bytes: int) -> str:
 
 def rounded_lag(lag_bytes: int) -> int:
     """The power of two below; nothing under 1 MiB, which a replica under load always is behind."""
-    return 1 << (lag_bytes.bit_length() - 1) if lag_bytes >= CAUGHT_UP_SOON_BYTES else 0
+    return rounded(lag_bytes) if lag_bytes >= CAUGHT_UP_SOON_BYTES else 0
 
 
 def unconnected(

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from reconcilers.api.broker import BrokerSpec, ScaleIn
+from reconcilers.rounding import rounded
 from rocketmq.backlog import Backlog, Left, Waiting
 from rocketmq.system_names import dead_letter_topic, retry_topic
 
@@ -117,11 +118,6 @@ def lost_words(backlog: Backlog | None, *, forced: bool) -> str:
     if dead:
         found.append(f"{_count(dead, 'dead letter')} stay where it stored them")
     return ", ".join(found)
-
-
-def rounded(count: int) -> int:
-    """The power of two below: numbers that follow every message would never rest."""
-    return 1 << (count.bit_length() - 1) if count > 0 else 0
 
 
 def _kept(found: Iterable[Left], given_up: ScaleIn) -> tuple[Left, ...]:

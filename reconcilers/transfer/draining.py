@@ -24,9 +24,10 @@ import msgspec
 from controller.conditions import rfc3339
 from reconcilers.api.topic_transfer import TopicTransfer
 from reconcilers.api.transfer_record import MarkRow, StoredRow, TransferProgress, TransferRecord
+from reconcilers.rounding import rounded
 from reconcilers.transfer.clock import seconds_since
 from reconcilers.transfer.facts import Hidden, SideFacts
-from reconcilers.transfer.lags import GroupLag, group_lags, left, retried, rounded, stored, unread
+from reconcilers.transfer.lags import GroupLag, group_lags, left, retried, stored, unread
 from reconcilers.transfer.outcome import Move, Wait
 
 SECOND_LOOK_S = 10.0

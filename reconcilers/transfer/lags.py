@@ -90,11 +90,6 @@ def retry_topics(group: str, topic: str, look: Look) -> Iterator[str]:
             yield name
 
 
-def rounded(messages: int) -> int:
-    """The power of two below, so that a status is not written for every message."""
-    return 1 << (messages.bit_length() - 1) if messages > 0 else 0
-
-
 def _group_lag(cr: TopicTransfer, name: str, looks: Mapping[str, Look]) -> GroupLag:
     connected = [found for look in looks.values() if (found := look.consumers.get(name))]
     return GroupLag(

@@ -171,6 +171,11 @@ class ConsumerConnection(msgspec.Struct, frozen=True, rename="camel"):
     message_model: str | None = None
     consume_from_where: str | None = None
 
+    @property
+    def broadcasting(self) -> bool:
+        """Whether each consumer gets every message, and keeps its offsets to itself."""
+        return self.message_model == "BROADCASTING"
+
 
 class _Ids(msgspec.Struct, frozen=True, rename="camel"):
     consumer_id_list: tuple[str, ...] = ()
