@@ -93,3 +93,15 @@ def test_one_that_was_removed_with_its_pod_is_not_made_again(broker: Any) -> Non
     there = [name for name in SETS if name != gone]
     found = sets_of(on_claims(broker, "2Gi"), facts(*there, pods=(pod_of(gone, OWNER),)))
     assert found.keys() == {*there}
+
+
+def test_one_that_goes_is_not_asked_for(broker: Any) -> None:
+    """By a cache that is behind it would be made again just when it has gone."""
+    going = a_set("broker-1-master", Seen(removed=True))
+    there = facts(*(name for name in SETS if name != going.metadata.name))
+    cr = on_claims(broker, "2Gi", size=1, replicaPerGroup=1)
+    found = sets_of(cr, msgspec.structs.replace(there, sets=(*there.sets, going)))
+    assert found.keys() == {*SETS} - {going.metadata.name}
+    # Unless it is wanted again.
+    wanted = msgspec.structs.replace(there, sets=(*there.sets, going))
+    assert sets_of(on_claims(broker, "2Gi", size=2), wanted).keys() == {*SETS}
