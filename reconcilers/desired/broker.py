@@ -39,8 +39,8 @@ def desired(cr: Broker, facts: BrokerFacts) -> list[Desired] | None:
     name = cr.metadata.name
     labels = names.labels(names.BROKER_COMPONENT, name)
     shared = head(cr.metadata, names.brokers(name), labels)
-    # To wait here for the end of one that goes would hold up all the others; and to ask for it, with
-    # a cache that is behind, would bring it back.
+    # To wait here for the end of one that goes would hold up all the others; and to ask for it,
+    # with a cache that is behind, would bring it back.
     going = {one.metadata.name for one in facts.sets if one.metadata.deletion_timestamp is not None}
     known = names.surplus_members(cr, facts.stateful_sets)
     surplus = [member for member in known if member.stateful_set not in going]
