@@ -13,7 +13,7 @@ import pytest
 from fakes.transfer_chaos import Chaos
 
 FIRST = int(os.environ.get("ROCKETMQ_SEED", "1"))
-TRANSFERS = int(os.environ.get("ROCKETMQ_TRANSFERS", "10"))
+TRANSFERS = int(os.environ.get("ROCKETMQ_TRANSFERS", "4"))
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + TRANSFERS))
