@@ -61,7 +61,7 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files fresh
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/python -m mypy
 	@MYPYPATH=hack/cluster $(BIN)/python -m mypy --config-file hack/mypy.ini hack/cluster
-	@MYPYPATH=hack/demo $(BIN)/python -m mypy --config-file hack/mypy.ini hack/demo hack/bench hack/*.py
+	@MYPYPATH=hack/demo:test $(BIN)/python -m mypy --config-file hack/mypy.ini hack/demo hack/bench hack/*.py
 	@$(BIN)/lint-imports
 	@$(BIN)/python hack/layout.py
 	@$(MAKE) verify
