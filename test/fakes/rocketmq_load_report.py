@@ -64,8 +64,12 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def reordered(self) -> list[Received]:
-        """What came for the first time after a later message of its queue."""
-        reached: dict[tuple[str, str, str, int], int] = {}
+        """What came for the first time after a later message of its queue.
+
+        A topic that was deleted and is back has its queues anew: their offsets begin at 0 again, at
+        which a message stands that was sent later than what the old queue gave last.
+        """
+        reached: dict[tuple[str, str, str, int], Received] = {}
         seen: set[tuple[str, int, str, str, int, int]] = set()
         late = []
         for one in self.received:
@@ -74,9 +78,11 @@ class Report(msgspec.Struct, frozen=True):
             if place in seen:
                 continue
             seen.add(place)
-            if one.offset < reached.get(queue, -1):
+            last = reached.get(queue)
+            if last is not None and one.offset < last.offset and one.number < last.number:
                 late.append(one)
-            reached[queue] = max(one.offset, reached.get(queue, -1))
+            else:
+                reached[queue] = one
         return late
 
     def key_disorder(self, group: str) -> list[int]:

@@ -34,6 +34,13 @@ def test_what_comes_first_after_a_later_one_of_its_queue_is_out_of_order() -> No
     assert apart.reordered == []
 
 
+def test_a_queue_that_is_made_anew_is_another_one() -> None:
+    anew = (had(0, 0), had(1, 1), had(2, 2), had(7, 0), had(8, 1), had(9, 2))
+    assert Report(("g",), (), anew, ()).reordered == []
+    mixed = (*anew[:3], had(8, 1), had(7, 0), had(9, 2))
+    assert [one.number for one in Report(("g",), (), mixed, ()).reordered] == [7]
+
+
 def test_the_order_of_a_key_holds_over_brokers() -> None:
     sent = (acked(0, key=1), acked(1, key=2), acked(2, key=1))
     good = (had(0, 0), had(2, 0, broker="b-0"), had(1, 9), had(0, 0))
