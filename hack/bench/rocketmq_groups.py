@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "test"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from fakes.rocketmq_client import soon
 from fakes.rocketmq_processes import (
     BROKER,
     HOST,
@@ -35,7 +36,6 @@ from reconcilers.metadata import ask_metadata, copy_metadata
 from reconcilers.steps.decision import CopyMetadata
 from rocketmq.admin import Admin
 from rocketmq.draining import read_backlog
-from rocketmq.errors import RocketmqError
 from rocketmq.messages.groups import SubscriptionGroup
 from rocketmq.messages.topics import TopicConfig
 from rocketmq.pool import ClientSettings, Pool
@@ -87,7 +87,7 @@ async def measure(address: str, topics: int, groups: int) -> list[tuple[str, flo
     )
     async with Pool(ClientSettings()) as pool:
         admin = Admin(pool)
-        await _ready(admin, address)
+        await soon(lambda: admin.brokers.runtime_info(address), within_s=READY_S)
         started = time.perf_counter()
         for _ in range(CALLS):
             await admin.topics.system_topics(address)
@@ -107,19 +107,6 @@ async def measure(address: str, topics: int, groups: int) -> list[tuple[str, flo
         ("read back", read - written, topics + groups),
         ("one look", (looked - read) / LOOKS, topics + groups),
     ]
-
-
-async def _ready(admin: Admin, address: str) -> None:
-    until = time.monotonic() + READY_S
-    while True:
-        try:
-            await admin.brokers.runtime_info(address)
-        except RocketmqError:
-            if time.monotonic() > until:
-                raise
-            await asyncio.sleep(0.5)
-        else:
-            return
 
 
 def main() -> int:

@@ -209,6 +209,11 @@ class StatefulSet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: StatefulSetStatus = StatefulSetStatus()
 
     @property
+    def terminating(self) -> bool:
+        """Whether its deletion has begun; it may be there until its pods have ended."""
+        return self.metadata.deletion_timestamp is not None
+
+    @property
     def revision(self) -> str:
         """The revision of the template as it is now; empty while its controller lags behind."""
         if self.status.observed_generation < self.metadata.generation:

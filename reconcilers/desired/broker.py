@@ -41,7 +41,7 @@ def desired(cr: Broker, facts: BrokerFacts) -> list[Desired] | None:
     shared = head(cr.metadata, names.brokers(name), labels)
     # To wait here for the end of one that goes would hold up all the others; and to ask for it,
     # with a cache that is behind, would bring it back.
-    going = {one.metadata.name for one in facts.sets if one.metadata.deletion_timestamp is not None}
+    going = {one.metadata.name for one in facts.sets if one.terminating}
     known = names.surplus_members(cr, facts.stateful_sets)
     surplus = [member for member in known if member.stateful_set not in going]
     members = [*names.members(cr), *surplus]

@@ -379,7 +379,7 @@ def _removals(states: Sequence[MemberState], cluster: _Cluster) -> Iterator[_Tur
         if cluster.obstacle:
             yield _Turn(pod=state.name, message=f"waits: {cluster.obstacle}")
             return
-        if state.stateful_set.metadata.deletion_timestamp is None:
+        if not state.stateful_set.terminating:
             step = RemoveReplica(
                 state.stateful_set.metadata.name, state.stateful_set.metadata.uid, state.name
             )

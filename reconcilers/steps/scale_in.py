@@ -184,7 +184,7 @@ def _quieted(master: MemberState, answer: BrokerAnswer, cluster: _Cluster) -> _T
 
 def _is_going(state: MemberState) -> bool:
     found = state.stateful_set
-    return found is not None and found.metadata.deletion_timestamp is not None
+    return found is not None and found.terminating
 
 
 def _without_master(name: str, cluster: _Cluster) -> _Turn:
