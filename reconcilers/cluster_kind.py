@@ -42,6 +42,7 @@ from controller.objects import (
     ObjectRef,
     OwnerReference,
     Resource,
+    Snapshot,
     Undecodable,
 )
 from controller.plan import NAME_TAKEN, Plan, plan
@@ -195,6 +196,8 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
         if isinstance(cr, Undecodable):
             await self._report_undecodable(cr)
             raise Terminal(cr.error)
+        # Read before the facts: what vanishes while servers are asked is not made again by them.
+        children = owned_children(self._tools.caches, cr)
         facts = await self.observe(cr)
         problem = self.problem(cr)
         if problem is not None:
@@ -202,7 +205,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             await self._report(cr.metadata, status, self.status_of(cr), ())
             raise Terminal(problem.message)
         try:
-            return await self._converge(cr, facts)
+            return await self._converge(cr, facts, children)
         except NamespaceTerminatingError:
             return Result()  # nobody waits for what would be deleted at once
 
@@ -267,30 +270,34 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
             before = self.no_status
         await self._report(metadata, self.undecodable_status(cr, before), before, ())
 
-    async def _converge(self, cr: CR, facts: F) -> Result:
+    async def _converge(self, cr: CR, facts: F, children: Mapping[ObjectRef, Snapshot]) -> Result:
         paused = cr.metadata.annotations.get(names.PAUSED) == "true"
         desired = None if paused else self.desired(cr, facts)
-        observed = owned_children(self._tools.caches, cr)
         if desired is None:
             outcome = Outcome(())
         else:
-            outcome = await self._execute(cr, facts, plan(desired, observed, self._owner(cr)))
+            outcome = await self._execute(cr, facts, plan(desired, children, self._owner(cr)))
         # What was just written has to be seen before anything is decided upon it; and where there
         # is nothing yet and nothing may be made, there is nothing to decide.
         unseen = outcome.writes or outcome.refused or outcome.waiting
-        nothing = desired is None and not observed and not paused
-        progress = None if unseen or nothing else await self._advance(cr, facts)
+        nothing = desired is None and not children and not paused
+        progress = None
+        if not (unseen or nothing):
+            progress = await self._advance(cr, facts)
+            if progress is None:
+                return Result(CACHE_BEHIND_S)
         await self._report_on(cr, facts, outcome, progress)
         return Result(_requeue_after_s(outcome, progress))
 
-    async def _advance(self, cr: CR, facts: F) -> Progress:
+    async def _advance(self, cr: CR, facts: F) -> Progress | None:
+        """None: what was decided is for a resource that has changed; its event is on its way."""
         decision = self.decide(cr, facts)
         unseen: Mapping[str, str] = {}
         if any(isinstance(step, DISRUPTIVE) for step in decision.steps):
             live = await self.observe_anew(cr, facts)
             decision = self.decide(cr, live)
-            if not await self._is_newest(cr.metadata):  # the event of it is on its way
-                decision = msgspec.structs.replace(decision, steps=())
+            if not await self._is_newest(cr.metadata):
+                return None
             unseen = {uid: live.versions[uid] for uid in live.versions.keys() - facts.versions}
         wrote = partial(self._note, cr.metadata.key, unseen=unseen)
         done: list[Done] = []

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
 from controller.apply import Outcome
+from controller.client.projection import snapshot
 from controller.errors import UnreachableError
 from controller.events import Event
-from controller.objects import Desired, Key, ObjectMeta, ObjectRef, Undecodable
+from controller.objects import Desired, Key, ObjectMeta, ObjectRef, Snapshot, Undecodable
 from controller.reconcile import Result
 from controller.store import StoreWriter
 from controller.written import ASK_AFTER_S
 from fakes.gate_facts import NOW, a_name_service
 from fakes.kube_client import FakeKubeClient
 from fakes.rocketmq_caller import ScriptedCaller
-from reconcilers.api.kube import POD, Pod
+from reconcilers.api.kube import POD, STATEFUL_SET, Pod
 from reconcilers.api.name_service import NAME_SERVICE, NameService, NameServiceStatus
 from reconcilers.app import CHILDREN
 from reconcilers.cluster_kind import CACHE_BEHIND_S, ClusterReconciler, Problem, Tools
@@ -62,12 +64,16 @@ class Kind(ClusterReconciler[NameService, Facts, NameServiceStatus]):
         self._decisions = decisions
         self.progress: Progress | None = None
         self.live_versions: dict[str, str] = {}
+        self.wanted: list[Desired] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Happens while the facts are asked for."""
 
     @property
     def cached(self) -> Cached[NameService | Undecodable]:
         return self._tools.caches.name_services
 
     async def observe(self, _cr: NameService) -> Facts:
+        self.meanwhile()
         pods = self._tools.caches.pods.all()
         return Facts("cache", {one.metadata.uid: one.metadata.resource_version for one in pods})
 
@@ -83,7 +89,7 @@ class Kind(ClusterReconciler[NameService, Facts, NameServiceStatus]):
         return None
 
     def desired(self, _cr: NameService, _facts: Facts) -> list[Desired] | None:
-        return []
+        return self.wanted
 
     def status(
         self, _cr: NameService, _facts: Facts, _outcome: Outcome, progress: Progress | None
@@ -116,10 +122,11 @@ class World:
         self.tried: list[tuple[str, bool]] = []
         self.pods: StoreWriter[Any] = StoreWriter({OWNER: owner_uids})
         """The cache of pods; it follows on demand."""
+        self.sets: StoreWriter[Snapshot] = StoreWriter({OWNER: owner_uids})
         tools = Tools(
             client=self.client,
             admin=Admin(ScriptedCaller({})),
-            caches=_caches(self.pods),
+            caches=_caches(self.pods, self.sets),
             events=self,
             record=lambda _line: None,
             stepped=lambda _kind, _of, step, *, failed: self.tried.append((step, failed)),
@@ -151,7 +158,7 @@ class World:
         return {ref.name for ref in (FIRST, SECOND) if ref not in self.client.objects}
 
 
-def _caches(pods: StoreWriter[Any]) -> Caches:
+def _caches(pods: StoreWriter[Any], sets: StoreWriter[Snapshot]) -> Caches:
     def filled(*objects: Any) -> Cached[Any]:
         writer: StoreWriter[Any] = StoreWriter({OWNER: owner_uids})
         writer.replace(objects)
@@ -162,7 +169,8 @@ def _caches(pods: StoreWriter[Any]) -> Caches:
         brokers=filled(),
         pods=Cached({"": pods.store}),
         claims=filled(),
-        children={resource: filled() for resource in CHILDREN},
+        children={resource: filled() for resource in CHILDREN}
+        | {STATEFUL_SET: Cached({"": sets.store})},
     )
 
 
@@ -208,8 +216,25 @@ async def test_what_the_user_has_changed_since_is_decided_upon_first(
         world.client.remove(RESOURCE)
     else:
         world.client.objects[RESOURCE]["metadata"] |= now
-    await world.reconcile()
+    assert await world.reconcile() == Result(CACHE_BEHIND_S)
     assert (world.gone, world.tried, world.events) == (set(), [], [])
+    assert world.kind.progress is None  # nor is it told that it would be done
+
+
+async def test_a_child_that_vanishes_while_servers_are_asked_is_not_made_again_by_old_facts() -> (
+    None
+):
+    world = World(cache=(), server=())
+    child = ObjectRef(STATEFUL_SET, "shop", "s")
+    manifest = {"metadata": {"namespace": "shop", "name": "s"}}
+    world.kind.wanted = [Desired(STATEFUL_SET, manifest)]
+    await world.reconcile()
+    world.sets.replace((snapshot(msgspec.json.encode(world.client.objects.pop(child))),))
+    world.kind.meanwhile = lambda: world.sets.replace(())
+    await world.reconcile()
+    assert child not in world.client.objects
+    await world.reconcile()  # now the facts are newer
+    assert child in world.client.objects
 
 
 async def test_what_disrupts_nothing_needs_no_second_look() -> None:
