@@ -94,6 +94,11 @@ class ObjectMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return Key(self.namespace, self.name)
 
     @property
+    def terminating(self) -> bool:
+        """Whether its deletion has begun; finalizers or a grace period may keep it for long."""
+        return self.deletion_timestamp is not None
+
+    @property
     def controller(self) -> OwnerReference | None:
         """The owner that manages this object, if any."""
         return next((owner for owner in self.owner_references if owner.controller), None)

@@ -154,7 +154,7 @@ def step_for(
     controller = metadata.controller
     if controller is None or controller.uid != owner.uid:
         return _not_ours(ref, controller, owner)
-    if metadata.deletion_timestamp is not None:
+    if metadata.terminating:
         return Waiting(ref, f"{ref} is being deleted")
     found = changes(manifest, observed.manifest())
     if not found:
@@ -183,7 +183,7 @@ def _is_surplus(ref: ObjectRef, metadata: ObjectMeta, owner: OwnerReference) -> 
     return (
         controller is not None
         and controller.uid == owner.uid
-        and metadata.deletion_timestamp is None
+        and not metadata.terminating
         and ref.resource.kind != _CLAIM
     )
 

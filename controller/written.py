@@ -42,7 +42,7 @@ class _Awaited(msgspec.Struct, frozen=True):
     def is_shown_by(self, cached: ObjectMeta) -> bool:
         if is_older(cached.resource_version, self.version):
             return False
-        return cached.uid != self.deleted_uid or cached.deletion_timestamp is not None
+        return cached.uid != self.deleted_uid or cached.terminating
 
 
 class WrittenVersions:

@@ -186,7 +186,7 @@ class ClusterReconciler(ABC, Generic[CR, F, S]):
     async def reconcile(self, request: Request) -> Result:
         """See `controller.reconcile.Reconciler`."""
         cr = self.cached.get(request)
-        if cr is None or cr.metadata.deletion_timestamp is not None:
+        if cr is None or cr.metadata.terminating:
             self._own_writes.forget(request)
             return Result()  # the garbage collector removes the children by their owner reference
         if not await self._own_writes.are_shown(request):

@@ -258,7 +258,7 @@ async def observe_broker(
     services = [
         service
         for service in caches.name_services.in_namespace(cr.metadata.namespace)
-        if isinstance(service, NameService) and service.metadata.deletion_timestamp is None
+        if isinstance(service, NameService) and not service.metadata.terminating
     ]
     name_server_pods = [
         pod

@@ -94,7 +94,7 @@ class TopicTransferReconciler:
         return await self._go_on(cr)
 
     async def _go_on(self, cr: TopicTransfer) -> Result:
-        deleting = cr.metadata.deletion_timestamp is not None
+        deleting = cr.metadata.terminating
         if is_terminal(cr) or (deleting and not cr.status.stage):
             await self._release(cr)
             return Result()

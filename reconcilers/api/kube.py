@@ -102,7 +102,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def terminating(self) -> bool:
         """Whether its deletion has begun; it may serve on for its whole grace period."""
-        return self.metadata.deletion_timestamp is not None
+        return self.metadata.terminating
 
     @property
     def revision(self) -> str:
@@ -211,7 +211,7 @@ class StatefulSet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def terminating(self) -> bool:
         """Whether its deletion has begun; it may be there until its pods have ended."""
-        return self.metadata.deletion_timestamp is not None
+        return self.metadata.terminating
 
     @property
     def revision(self) -> str:

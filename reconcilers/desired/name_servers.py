@@ -31,7 +31,7 @@ def name_servers(
         (
             ns
             for ns in name_services
-            if ns.metadata.namespace == namespace and ns.metadata.deletion_timestamp is None
+            if ns.metadata.namespace == namespace and not ns.metadata.terminating
         ),
         key=lambda ns: ns.metadata.name,
     )

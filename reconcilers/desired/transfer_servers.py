@@ -35,7 +35,7 @@ def transfer_servers(
 ) -> TransferServers | NameServerProblem:
     """The name servers, or why they are not known."""
     here = sorted(
-        (one for one in name_services if one.metadata.deletion_timestamp is None),
+        (one for one in name_services if not one.metadata.terminating),
         key=lambda one: one.metadata.name,
     )
     spec, namespace = cr.spec, cr.metadata.namespace

@@ -49,7 +49,7 @@ def claim_steps(
     size = claim_size(spec)
     for pod, claim in claims.items():
         metadata = claim.metadata
-        if metadata.deletion_timestamp is not None:
+        if metadata.terminating:
             continue
         if not names.is_ours(metadata.labels):
             yield LabelClaim(pod, metadata.name, metadata.uid, labels)

@@ -170,7 +170,7 @@ def _reason(cr: TopicTransfer, now: datetime) -> str:
         return "spec.cancel"
     if cr.status.phase != "Transferring":
         return ""  # deleting on the source has begun: only an explicit wish turns it back
-    if cr.metadata.deletion_timestamp is not None:
+    if cr.metadata.terminating:
         return "the TopicTransfer is being deleted"
     deadline_s = cr.spec.deadline_seconds
     if deadline_s is not None and seconds_since(cr.status.started_at, now) >= deadline_s:

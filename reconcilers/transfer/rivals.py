@@ -32,7 +32,7 @@ def _is_another(cr: TopicTransfer, other: TopicTransfer) -> bool:
         and bool(clusters & theirs)
         and not other.spec.dry_run
         and other.status.phase not in _OVER
-        and (other.metadata.deletion_timestamp is None or bool(other.status.stage))
+        and (not other.metadata.terminating or bool(other.status.stage))
     )
 
 
