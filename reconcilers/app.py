@@ -47,7 +47,6 @@ from reconcilers.api.meta import GROUP
 from reconcilers.api.name_service import NAME_SERVICE, NameService
 from reconcilers.api.topic_transfer import TOPIC_TRANSFER, TopicTransfer
 from reconcilers.broker import BrokerReconciler
-from reconcilers.cluster_kind import Tools
 from reconcilers.cluster_metrics import ClusterMetrics
 from reconcilers.desired import names
 from reconcilers.election import Election, election
@@ -56,6 +55,7 @@ from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.settings import Settings, settings
 from reconcilers.signing_caller import SigningCaller
+from reconcilers.tools import Tools
 from reconcilers.topic_transfer import AdminFor, TopicTransferReconciler, edited, ended
 from rocketmq.acl import Credentials
 from rocketmq.admin import Admin

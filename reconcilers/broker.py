@@ -10,7 +10,6 @@ from reconcilers.api.broker import BROKER, Broker, BrokerStatus
 from reconcilers.cluster_kind import (
     ClusterReconciler,
     Problem,
-    Tools,
     problem_of,
     undecodable_conditions,
 )
@@ -23,6 +22,7 @@ from reconcilers.observe import Cached, observe_broker, read_workload
 from reconcilers.status.broker import broker_status, invalid_status
 from reconcilers.steps.broker import decide
 from reconcilers.steps.decision import Decision, Progress
+from reconcilers.tools import Tools
 
 
 class BrokerReconciler(ClusterReconciler[Broker, BrokerFacts, BrokerStatus]):

@@ -9,7 +9,7 @@ not show our own last writes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -18,7 +18,6 @@ import msgspec
 
 from controller.apply import (
     FORBIDDEN,
-    ApplyClient,
     Line,
     Outcome,
     apply_status,
@@ -48,7 +47,7 @@ from controller.objects import (
 from controller.plan import NAME_TAKEN, Plan, plan
 from controller.reconcile import Request, Result, Terminal
 from reconcilers import reasons
-from reconcilers.act import StepClient, act
+from reconcilers.act import act
 from reconcilers.api.broker import Broker
 from reconcilers.api.kube import PERSISTENT_VOLUME_CLAIM, POD
 from reconcilers.api.meta import Status
@@ -56,12 +55,12 @@ from reconcilers.api.name_service import NameService
 from reconcilers.api.validation import problems
 from reconcilers.desired import names
 from reconcilers.desired.java import memory_problem
-from reconcilers.observe import Cached, Caches, Lister, owned_children
+from reconcilers.observe import Cached, owned_children
 from reconcilers.own_writes import OwnWrites
 from reconcilers.status.conditions import Conditions, add_invalid_conditions
 from reconcilers.status.notices import Notice, notices, step_notices
 from reconcilers.steps.decision import DISRUPTIVE, Decision, Done, Progress
-from rocketmq.admin import Admin
+from reconcilers.tools import RECONCILE, Tools
 from rocketmq.memory import Role
 
 CACHE_BEHIND_S = 1.0
@@ -76,15 +75,10 @@ REFUSED_AGAIN_S = 60.0
 FAILED_AGAIN_S = 2.0
 """A step that failed is not tried again sooner."""
 
-RECONCILE = "Reconcile"
-"""The action of our Events."""
-
 _OUTSIDE_THE_SPEC = (FORBIDDEN, NAME_TAKEN)
 
 _PASSING = (ConflictError, ThrottledError, UnreachableError)
 """Errors that the next try most likely does not meet: not worth a condition."""
-
-Record = Callable[[Line], None]
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -135,43 +129,6 @@ class Facts(Protocol):
 CR = TypeVar("CR", bound=CustomResource)
 F = TypeVar("F", bound=Facts)
 S = TypeVar("S", bound=Status)
-
-
-class Stepped(Protocol):
-    """Counts steps."""
-
-    def __call__(self, kind: str, of: ObjectMeta, step: str, *, failed: bool) -> None:
-        """A step of this name was tried for the resource `of`."""
-        ...
-
-
-class Recorder(Protocol):
-    """Takes Events, at once and without failing."""
-
-    def record(self, event: Event) -> None:
-        """Have the Event written some time soon."""
-        ...
-
-
-class Client(ApplyClient, StepClient, Lister, Protocol):
-    """What a reconciler needs of a KubeClient."""
-
-
-class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reconciler works with."""
-
-    client: Client
-    admin: Admin
-    """Asks and tells RocketMQ's servers."""
-    caches: Caches
-    events: Recorder
-    record: Record
-    """Told of every line of an outcome: log and metrics."""
-    stepped: Stepped
-    """Told of every step of the gate that was tried."""
-    wrote_status: Callable[[str], None]
-    """Told of the kind whose status was written."""
-    now: Callable[[], datetime]
 
 
 class ClusterReconciler(ABC, Generic[CR, F, S]):

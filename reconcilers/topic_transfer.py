@@ -34,7 +34,6 @@ from reconcilers.api.topic_transfer import (
 )
 from reconcilers.api.validation import problems
 from reconcilers.ask_of_topics import ask_transfer
-from reconcilers.cluster_kind import RECONCILE, Tools
 from reconcilers.desired.name_servers import asked_at
 from reconcilers.desired.transfer_servers import TransferServers, transfer_servers
 from reconcilers.facts import NameServerProblem
@@ -45,6 +44,7 @@ from reconcilers.status.topic_transfer import (
     undecodable_status,
 )
 from reconcilers.status.transfer_notices import transfer_notices
+from reconcilers.tools import RECONCILE, Tools
 from reconcilers.transfer.decision import decide, is_terminal
 from reconcilers.transfer.facts import Side, TransferFacts
 from reconcilers.transfer.outcome import Act, Move, Outcome, Wait

@@ -21,8 +21,8 @@ from fakes.kube_client import FakeKubeClient
 from fakes.topic_world import Died, TopicWorld
 from fakes.topic_world_clusters import NAMES
 from reconcilers.api.topic_transfer import TOPIC_TRANSFER, TopicTransfer
-from reconcilers.cluster_kind import Tools
 from reconcilers.observe import Cached, Caches
+from reconcilers.tools import Tools
 from reconcilers.topic_transfer import TopicTransferReconciler
 from reconcilers.transfer.decision import is_terminal
 from rocketmq.admin import Admin

@@ -23,7 +23,7 @@ from fakes.rocketmq_caller import ScriptedCaller
 from reconcilers.api.kube import POD, STATEFUL_SET, Pod
 from reconcilers.api.name_service import NAME_SERVICE, NameService, NameServiceStatus
 from reconcilers.app import CHILDREN
-from reconcilers.cluster_kind import CACHE_BEHIND_S, ClusterReconciler, Problem, Tools
+from reconcilers.cluster_kind import CACHE_BEHIND_S, ClusterReconciler, Problem
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.steps.decision import (
     Decision,
@@ -37,6 +37,7 @@ from reconcilers.steps.decision import (
     Step,
     WritesMoved,
 )
+from reconcilers.tools import Tools
 from rocketmq.admin import Admin
 
 KEY = Key("shop", "ns")

@@ -35,10 +35,11 @@ from reconcilers.api.kube import (
 from reconcilers.api.name_service import NAME_SERVICE, NameService
 from reconcilers.app import CHILDREN
 from reconcilers.broker import BrokerReconciler
-from reconcilers.cluster_kind import ClusterReconciler, Tools
+from reconcilers.cluster_kind import ClusterReconciler
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.steps.decision import Done
+from reconcilers.tools import Tools
 from rocketmq.admin import Admin
 
 SAMPLES = Path(__file__).resolve().parents[3] / "config" / "samples"

@@ -23,11 +23,12 @@ from reconcilers.api.kube import (
     STATEFUL_SET,
 )
 from reconcilers.api.name_service import NAME_SERVICE, NameService
-from reconcilers.cluster_kind import CACHE_BEHIND_S, Tools
+from reconcilers.cluster_kind import CACHE_BEHIND_S
 from reconcilers.desired.names import MANAGED_BY, MANAGER, is_ours
 from reconcilers.name_service import NameServiceReconciler
 from reconcilers.observe import OWNER, Cached, Caches, owner_uids
 from reconcilers.own_writes import OwnWrites
+from reconcilers.tools import Tools
 from rocketmq.admin import Admin
 
 KEY = Key("shop", "names")
