@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 import msgspec
@@ -66,23 +66,25 @@ class Report(msgspec.Struct, frozen=True):
     def reordered(self) -> list[Received]:
         """What came for the first time after a later message of its queue.
 
-        A topic that was deleted and is back has its queues anew: their offsets begin at 0 again, at
-        which a message stands that was sent later than what the old queue gave last.
+        A topic that was deleted and is back has its queues anew: at a place that the group knows
+        stands another message.
         """
-        reached: dict[tuple[str, str, str, int], Received] = {}
-        seen: set[tuple[str, int, str, str, int, int]] = set()
+        placed: defaultdict[tuple[str, str, str, int], dict[int, int]] = defaultdict(dict)
+        reached: dict[tuple[str, str, str, int], int] = {}
         late = []
         for one in self.received:
             queue = (one.group, one.broker, one.topic, one.queue)
-            place = (one.group, one.number, *queue[1:], one.offset)
-            if place in seen:
+            numbers = placed[queue]
+            known = numbers.get(one.offset)
+            if known == one.number:
                 continue
-            seen.add(place)
-            last = reached.get(queue)
-            if last is not None and one.offset < last.offset and one.number < last.number:
+            if known is not None:
+                numbers.clear()
+                reached[queue] = one.offset
+            numbers[one.offset] = one.number
+            if one.offset < reached.get(queue, -1):
                 late.append(one)
-            else:
-                reached[queue] = one
+            reached[queue] = max(one.offset, reached.get(queue, -1))
         return late
 
     def key_disorder(self, group: str) -> list[int]:

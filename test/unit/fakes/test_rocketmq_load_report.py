@@ -41,6 +41,12 @@ def test_a_queue_that_is_made_anew_is_another_one() -> None:
     assert [one.number for one in Report(("g",), (), mixed, ()).reordered] == [7]
 
 
+def test_numbers_need_not_rise_in_a_queue() -> None:
+    """In a retry queue messages stand in the order in which they failed."""
+    retried = (had(9, 0), had(3, 2), had(5, 1))
+    assert [one.number for one in Report(("g",), (), retried, ()).reordered] == [5]
+
+
 def test_the_order_of_a_key_holds_over_brokers() -> None:
     sent = (acked(0, key=1), acked(1, key=2), acked(2, key=1))
     good = (had(0, 0), had(2, 0, broker="b-0"), had(1, 9), had(0, 0))
