@@ -7,7 +7,7 @@ A send that failed counts for nothing: its message may be stored or not.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 
@@ -229,17 +229,19 @@ def _sequences(journal: Iterable[Line]) -> set[int]:
     return {receipt.sequence for receipt in _receipts(journal)}
 
 
-def _reordered(receipts: Iterable[Receipt], acks: Mapping[int, Ack]) -> int:
+def _reordered(receipts: Sequence[Receipt], acks: Mapping[int, Ack]) -> int:
     """First receptions of messages, at the place that was acknowledged, that come too late.
 
-    Other copies are left out: an attempt that timed out is stored when it likes.
+    Other copies are left out: an attempt that timed out is stored when it likes. The offsets of a
+    queue that was made anew are no earlier ones.
     """
-    offsets: dict[tuple[str, int], int] = {}
+    lives = list(_lives(receipts))
+    offsets: dict[tuple[str, int, int], int] = {}
     sequences: dict[tuple[str, int, int], int] = {}
     late = 0
-    for receipt in _first_receptions(receipts, acks):
-        queue = (receipt.broker, receipt.queue)
-        shard = (*queue, receipt.shard)
+    for index, receipt in _first_receptions(receipts, acks):
+        queue = (receipt.broker, receipt.queue, lives[index])
+        shard = (receipt.broker, receipt.queue, receipt.shard)
         if receipt.offset < offsets.get(queue, -1) or receipt.sequence < sequences.get(shard, -1):
             late += 1
         offsets[queue] = max(receipt.offset, offsets.get(queue, -1))
@@ -247,25 +249,41 @@ def _reordered(receipts: Iterable[Receipt], acks: Mapping[int, Ack]) -> int:
     return late
 
 
+def _lives(receipts: Iterable[Receipt]) -> Iterator[int]:
+    """For each how often its queue was made anew before: another message stood at a known place."""
+    placed: defaultdict[tuple[str, int], dict[int, int]] = defaultdict(dict)
+    lives: Counter[tuple[str, int]] = Counter()
+    for receipt in receipts:
+        queue = (receipt.broker, receipt.queue)
+        sequences = placed[queue]
+        if sequences.get(receipt.offset, receipt.sequence) != receipt.sequence:
+            sequences.clear()
+            lives[queue] += 1
+        sequences[receipt.offset] = receipt.sequence
+        yield lives[queue]
+
+
 def _out_of_turn(receipts: Iterable[Receipt], acks: Mapping[int, Ack]) -> int:
     newest: dict[int, int] = {}
     late = 0
-    for receipt in _first_receptions(receipts, acks):
+    for _, receipt in _first_receptions(receipts, acks):
         late += receipt.sequence < newest.get(receipt.shard, -1)
         newest[receipt.shard] = max(receipt.sequence, newest.get(receipt.shard, -1))
     return late
 
 
-def _first_receptions(receipts: Iterable[Receipt], acks: Mapping[int, Ack]) -> Iterator[Receipt]:
-    """Of plain messages, each at the place that was acknowledged."""
+def _first_receptions(
+    receipts: Iterable[Receipt], acks: Mapping[int, Ack]
+) -> Iterator[tuple[int, Receipt]]:
+    """Of plain messages, each at the place that was acknowledged, and which reception it is."""
     seen: set[int] = set()
-    for receipt in receipts:
+    for index, receipt in enumerate(receipts):
         ack = acks.get(receipt.sequence)
         if ack is None or ack.kind != PLAIN or receipt.sequence in seen:
             continue
         if _place(ack) == (receipt.broker, receipt.queue, receipt.offset):
             seen.add(receipt.sequence)
-            yield receipt
+            yield index, receipt
 
 
 def _place(ack: Ack) -> tuple[str, int, int]:

@@ -95,6 +95,7 @@ def test_every_reception_beyond_the_first_is_a_duplicate() -> None:
 
 
 OTHER_QUEUE = ack(4, queue=1, offset=0)
+ANEW = [ack(6 + offset, offset=offset) for offset in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,9 @@ OTHER_QUEUE = ack(4, queue=1, offset=0)
         # Offsets that are given a second time, after a broker lost its tail.
         ([ONE, ack(5, offset=1)], [ONE, ack(5, offset=1)], 0),
         ([ack(5, offset=6), ack(6, offset=5)], [ack(5, offset=6), ack(6, offset=5)], 1),
+        # A topic that was deleted and is back: another message stands at the first place.
+        ([*ALL, *ANEW], [*ALL, *ANEW], 0),
+        ([*ALL, *ANEW], [*ALL, ANEW[0], ANEW[2], ANEW[1]], 1),
         # One sender's messages, stored in another order than they were sent in.
         ([ack(5, offset=6), ack(6, offset=5)], [ack(6, offset=5), ack(5, offset=6)], 1),
         # Of two senders there is no order.
