@@ -20,6 +20,8 @@ IMAGE     ?= docker.io/apache/rocketmq-operator:$(OPERATOR_VERSION)
 VENV := $(CACHE)/venv/$(shell cat requirements/dev.txt | sha256sum | cut -c1-12)
 BIN  := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# What of a long run costs the time.
+SLOWEST := --durations=30 --durations-min=10
 SHARED := -n $(WORKERS) --dist worksteal
 # Transfers, scalings and faults of `make soak`; ROCKETMQ_SEED chooses which.
 ACTS ?= 100
@@ -70,7 +72,7 @@ unit: setup ## Unit tests: no sockets, virtual time
 integration: programs ## The operator against a real kube-apiserver, etcd and controller-manager
 	@$(PYTEST) $(SHARED) test/integration $(addprefix --ignore=test/integration/,$(LONGER) transfers rocketmq/conformance)
 rolls: programs ## The same through whole rolls, with operators that die in them; the scripts in the pods
-	@$(PYTEST) $(SHARED) $(addprefix test/integration/,$(LONGER))
+	@$(PYTEST) $(SLOWEST) $(SHARED) $(addprefix test/integration/,$(LONGER))
 transfers: programs ## Topics that move, or come back, between real servers under load
 	@$(cluster) rocketmq --version "$(ROCKETMQ_VERSION)" >/dev/null
 	@$(PYTEST) $(addprefix test/integration/transfers/test_,moves.py rollbacks.py) -k "$(ROCKETMQ_VERSION)"
@@ -91,7 +93,7 @@ conformance: setup ## The remoting client against real RocketMQ servers of three
 bench: setup ## What things cost, as ratios to a bare loop in the same run; wants a quiet machine
 	@for one in hack/bench/*.py; do echo "== $$one"; $(BIN)/python "$$one"; done
 e2e: setup ## The operator's image in a real cluster, with real RocketMQ servers and client (NODES=2: in two)
-	@$(PYTEST) $(if $(filter-out 1,$(NODES)),-n $(NODES) --dist loadfile --no-loadscope-reorder) \
+	@$(PYTEST) $(SLOWEST) $(if $(filter-out 1,$(NODES)),-n $(NODES) --dist loadfile --no-loadscope-reorder) \
 	  test/e2e $(foreach name,$(SOAKED),--ignore=test/e2e/test_$(name).py)
 generate: setup ## Write CRDs, RBAC and the field reference from the typed models
 	@$(BIN)/python hack/generate.py
