@@ -29,6 +29,7 @@ from reconcilers.transfer.facts import (
     TransferFacts,
 )
 from reconcilers.transfer.groups_going import going_topics
+from reconcilers.transfer.record import wanted_topic
 from rocketmq.admin import Admin
 from rocketmq.backlog import is_a_users_group
 from rocketmq.errors import RocketmqError, TopicNotExistError
@@ -71,6 +72,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     route_topics: Collection[str] = ()
     """Topics whose routes are asked for beside that of the topic."""
     hidden: bool = False
+    making: int = 0
+    """Queues to look for where the topic is not there: `Look.remains`."""
     every_group: bool = False
     """Whether the consumers of every group are asked for: 5.3.3 names the topic where it should
     name those that consume it, and who never committed is found by nothing else."""
@@ -101,6 +104,7 @@ async def ask_transfer(
             brokers=[row.broker for row in rows],
             route_topics=tuple(going_topics(cr, record.groups)) if going else (),
             hidden=cr.status.stage in mine.drained and asks_for_hidden(cr),
+            making=_queues_to_be_made(record) if cr.status.stage == mine.making else 0,
             every_group=not begun or asks_for_hidden(cr),
         )
 
@@ -122,16 +126,22 @@ async def ask_transfer(
 
 
 class _Stages(msgspec.Struct, frozen=True):
-    """The stages in which a side is emptied, and in which its groups go."""
+    """The stages in which a side is emptied, its groups go, and the topic is made there."""
 
     drained: tuple[Stage, ...]
     going: tuple[Stage, ...]
+    making: Stage | None = None
 
 
 _STAGES: Mapping[Side, _Stages] = {
     "source": _Stages(("Drain", "OpenTarget", "DeleteTopic"), ("DeleteGroups",)),
-    "target": _Stages(("DrainTarget", "DeleteTarget"), ("DeleteTargetGroups",)),
+    "target": _Stages(("DrainTarget", "DeleteTarget"), ("DeleteTargetGroups",), "CreateTopic"),
 }
+
+
+def _queues_to_be_made(record: TransferRecord) -> int:
+    wanted = wanted_topic(record)
+    return 0 if wanted is None else max(wanted.read_queue_nums, wanted.write_queue_nums)
 
 
 async def ask_side(question: Question) -> SideFacts:
@@ -210,6 +220,7 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
     }
     here = table.topic_config_table.get(topic)
     looked_at = related | ({topic: here} if here is not None else {})
+    remains = await _ends(admin, at, topic, question.making) if here is None else {}
     queues = await ask_all(
         looked_at, lambda one: _queues(admin, at, looked_at[one], _width(looked_at[one], offsets))
     )
@@ -229,6 +240,7 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
             for name in (topic, *related, *map(retry_topic, wanted))
         },
         queues=queues,
+        remains=remains,
         consumers={name: _consumers(consumers[name]) for name in wanted},
         shared=frozenset(_shared(topic, wanted, offsets, consumers, table)),
         found=frozenset(found),
@@ -298,6 +310,11 @@ async def _queues(admin: Admin, address: str, config: TopicConfig, width: int) -
         queue: QueueOffsets(max(0, one.min_offset), max(0, one.max_offset))
         for queue, one in sorted(known.items())
     }
+
+
+async def _ends(admin: Admin, address: str, topic: str, width: int) -> dict[int, int]:
+    ends = {queue: await admin.topics.max_offset(address, topic, queue) for queue in range(width)}
+    return {queue: end for queue, end in ends.items() if end > 0}
 
 
 def _consumers(found: ConsumerConnection | None) -> Consumers | None:

@@ -63,6 +63,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """By topic and group: the committed offsets by queue."""
     queues: Mapping[str, Queues] = {}
     """Of the topic, and of those in `topics`."""
+    remains: Mapping[int, int] = {}
+    """The ends of the queues that an earlier topic of this name left, where there are any.
+
+    A broker that was killed brings the queues of deleted topics back from its log, with all that
+    was consumed in them. Asked for where the topic is about to be made alone.
+    """
     consumers: Mapping[str, Consumers | None] = {}
     """By group: who is connected."""
     shared: frozenset[str] = frozenset()

@@ -71,6 +71,28 @@ def test_servers_that_crash_and_come_back_only_delay(
     scene.assert_moved(topic)
 
 
+@pytest.mark.skipif(not ALL, reason="the JVM of a server starts again: make soak")
+def test_a_topic_that_returns_to_a_broker_that_crashed_brings_nothing_twice(
+    scene: Scene, operator: OperatorProcess
+) -> None:
+    """Such a broker has the queues of the topic again that was deleted there."""
+    topic, payer = scene.fresh("returns"), scene.fresh("payer")
+    scene.make([topic])
+    with running_load(scene.load(topic, GroupPlan(payer))) as load:
+        acknowledged(load, 40)
+        scene.create(topic)
+        scene.wait_phase(topic, "Succeeded")
+        crashing = scene.pair.masters(SOURCE)[0]
+        scene.pair.kill(crashing)
+        scene.pair.begin(crashing)
+        back = f"{topic}-back"
+        scene.create(topic, name=back, sourceCluster=TARGET, targetCluster=SOURCE)
+        scene.wait_phase(back, "Succeeded")
+        some_more(load, 20)
+        report = completed(load, f"{scene.version}, moved back to a broker that crashed")
+    assert report.duplicates == {payer: 0}, report
+
+
 def _cut_at_each_stage(scene: Scene, *topics: str) -> dict[str, str]:
     """Whenever a new stage is seen another server is cut off for a while; which and when."""
     servers = list(scene.pair.addresses)
