@@ -72,8 +72,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     route_topics: Collection[str] = ()
     """Topics whose routes are asked for beside that of the topic."""
     hidden: bool = False
-    making: int = 0
-    """Queues to look for where the topic is not there: `Look.remains`."""
+    queues: int = 0
+    """How many of them to look for where the topic is not there: `Look.remains`."""
     every_group: bool = False
     """Whether the consumers of every group are asked for: 5.3.3 names the topic where it should
     name those that consume it, and who never committed is found by nothing else."""
@@ -89,6 +89,7 @@ async def ask_transfer(
     """What both sides say, as far as the stage of the transfer needs it."""
     record = cr.status.record or TransferRecord()
     begun = cr.status.stage not in ("", "Recorded")
+    making = cr.status.phase == "Transferring"
 
     def question(side: Side, groups: Collection[str]) -> Question:
         rows = record.source if side == "source" else record.target
@@ -104,7 +105,7 @@ async def ask_transfer(
             brokers=[row.broker for row in rows],
             route_topics=tuple(going_topics(cr, record.groups)) if going else (),
             hidden=cr.status.stage in mine.drained and asks_for_hidden(cr),
-            making=_queues_to_be_made(record) if cr.status.stage == mine.making else 0,
+            queues=_queues_to_be_made(record) if side == "target" and making else 0,
             every_group=not begun or asks_for_hidden(cr),
         )
 
@@ -126,16 +127,15 @@ async def ask_transfer(
 
 
 class _Stages(msgspec.Struct, frozen=True):
-    """The stages in which a side is emptied, its groups go, and the topic is made there."""
+    """The stages in which a side is emptied, and in which its groups go."""
 
     drained: tuple[Stage, ...]
     going: tuple[Stage, ...]
-    making: Stage | None = None
 
 
 _STAGES: Mapping[Side, _Stages] = {
     "source": _Stages(("Drain", "OpenTarget", "DeleteTopic"), ("DeleteGroups",)),
-    "target": _Stages(("DrainTarget", "DeleteTarget"), ("DeleteTargetGroups",), "CreateTopic"),
+    "target": _Stages(("DrainTarget", "DeleteTarget"), ("DeleteTargetGroups",)),
 }
 
 
@@ -220,7 +220,7 @@ async def _broker(question: Question, name: str, address: str) -> Look | Silence
     }
     here = table.topic_config_table.get(topic)
     looked_at = related | ({topic: here} if here is not None else {})
-    remains = await _ends(admin, at, topic, question.making) if here is None else {}
+    remains = await _ends(admin, at, topic, question.queues) if here is None else {}
     queues = await ask_all(
         looked_at, lambda one: _queues(admin, at, looked_at[one], _width(looked_at[one], offsets))
     )

@@ -14,7 +14,7 @@ import msgspec
 from controller.conditions import rfc3339
 from reconcilers.api.topic_transfer import Phase, Stage, TopicTransfer
 from reconcilers.api.transfer_record import TransferProgress, TransferRecord
-from reconcilers.transfer import stages
+from reconcilers.transfer import effects, stages
 from reconcilers.transfer.clock import seconds_since
 from reconcilers.transfer.facts import TransferFacts
 from reconcilers.transfer.outcome import Act, Move, Outcome, Wait
@@ -132,10 +132,12 @@ def _topics_changed(cr: TopicTransfer, record: TransferRecord | None, facts: Tra
     } != {one.name for one in found.groups}
 
 
-def _amendment(
-    cr: TopicTransfer, record: TransferRecord, facts: TransferFacts
-) -> Move | Wait | None:
-    """Brokers and groups that have come since are recorded before anything is done to them."""
+def _amendment(cr: TopicTransfer, record: TransferRecord, facts: TransferFacts) -> Outcome | None:
+    """Brokers and groups that have come since are recorded before anything is made there."""
+    come = facts.target.looks.keys() - {row.broker for row in record.target}
+    remains = tuple(effects.clear_remains(come, cr.spec.topic, facts.target))
+    if remains:
+        return Act(effects=remains, words=f"an earlier topic's rest on {facts.target.cluster} goes")
     more = amended(cr.spec.topic, record, facts)
     if more == record:
         return None

@@ -6,7 +6,7 @@ was seen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -136,15 +136,12 @@ def make_groups(record: TransferRecord, target: SideFacts, *, exactly: bool) -> 
 def make_topic(
     record: TransferRecord, target: SideFacts, *, permission: int, exactly: bool
 ) -> Iterator[Effect]:
-    """The topic on brokers of the target that lacked it: closed, then with the offsets of all
-    groups at its beginning, then with its permission.
-
-    Before it was ever there (`exactly`) what an earlier one left goes: it would be received again.
-    """
+    """The topic on brokers of the target that lacked it: closed (`exactly`: after what an earlier
+    one left), then with the offsets of all groups at its beginning, then with its permission."""
     wanted = wanted_topic(record)
     made = {row.broker for row in record.target if not row.config}
     if wanted is not None and exactly:
-        yield from _clear(made, wanted.topic_name, target)
+        yield from clear_remains(made, wanted.topic_name, target)
     for name, look in target.looks.items():
         if wanted is None or name not in made:
             continue
@@ -158,7 +155,8 @@ def make_topic(
             yield from _change(look, wanted, permission, exactly=exactly)
 
 
-def _clear(brokers: Collection[str], topic: str, target: SideFacts) -> Iterator[DeleteTopic]:
+def clear_remains(brokers: Container[str], topic: str, target: SideFacts) -> Iterator[Effect]:
+    """What an earlier topic of this name left goes: groups would receive it again."""
     for name, look in target.looks.items():
         if name in brokers and look.topic is None and look.remains:
             yield DeleteTopic(side="target", address=look.address, topic=topic, ends=look.remains)

@@ -382,17 +382,3 @@ async def test_a_group_that_never_committed_is_found_by_its_consumers(version: M
     record = of(run.get()).status.record
     assert record is not None
     assert [group.name for group in record.groups] == ["newcomers"]
-
-
-@versions
-async def test_what_an_earlier_topic_left_on_the_target_is_not_received_again(
-    version: MQVersion,
-) -> None:
-    world = two_clusters(version)
-    here = consumer(world)
-    producer(world)
-    world.masters("b")[1].put(Stored(id="old", topic="orders"), "orders", 2)
-    run = await begun(world)
-    assert of(await run.run()).status.phase == "Succeeded"
-    world.advance(60)
-    assert "old" not in world.ledger.ids(here.group)
