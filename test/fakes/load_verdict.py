@@ -7,7 +7,7 @@ A send that failed counts for nothing: its message may be stored or not.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ from fakes.load_journal import (
     Stopped,
     Undone,
 )
+from fakes.queue_lives import lives
 
 _SHOWN = 10
 EARLY_MS = 2500
@@ -235,32 +236,19 @@ def _reordered(receipts: Sequence[Receipt], acks: Mapping[int, Ack]) -> int:
     Other copies are left out: an attempt that timed out is stored when it likes. The offsets of a
     queue that was made anew are no earlier ones.
     """
-    lives = list(_lives(receipts))
+    places = (((one.broker, one.queue), one.offset, one.sequence) for one in receipts)
+    life = list(lives(places))
     offsets: dict[tuple[str, int, int], int] = {}
     sequences: dict[tuple[str, int, int], int] = {}
     late = 0
     for index, receipt in _first_receptions(receipts, acks):
-        queue = (receipt.broker, receipt.queue, lives[index])
+        queue = (receipt.broker, receipt.queue, life[index])
         shard = (receipt.broker, receipt.queue, receipt.shard)
         if receipt.offset < offsets.get(queue, -1) or receipt.sequence < sequences.get(shard, -1):
             late += 1
         offsets[queue] = max(receipt.offset, offsets.get(queue, -1))
         sequences[shard] = max(receipt.sequence, sequences.get(shard, -1))
     return late
-
-
-def _lives(receipts: Iterable[Receipt]) -> Iterator[int]:
-    """For each how often its queue was made anew before: another message stood at a known place."""
-    placed: defaultdict[tuple[str, int], dict[int, int]] = defaultdict(dict)
-    lives: Counter[tuple[str, int]] = Counter()
-    for receipt in receipts:
-        queue = (receipt.broker, receipt.queue)
-        sequences = placed[queue]
-        if sequences.get(receipt.offset, receipt.sequence) != receipt.sequence:
-            sequences.clear()
-            lives[queue] += 1
-        sequences[receipt.offset] = receipt.sequence
-        yield lives[queue]
 
 
 def _out_of_turn(receipts: Iterable[Receipt], acks: Mapping[int, Ack]) -> int:

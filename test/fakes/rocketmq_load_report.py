@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Hashable
 from itertools import pairwise
 
 import msgspec
+
+from fakes.queue_lives import lives
 
 _SHOWN = 10
 
@@ -69,22 +72,20 @@ class Report(msgspec.Struct, frozen=True):
         A topic that was deleted and is back has its queues anew: at a place that the group knows
         stands another message.
         """
-        placed: defaultdict[tuple[str, str, str, int], dict[int, int]] = defaultdict(dict)
-        reached: dict[tuple[str, str, str, int], int] = {}
+        places = [
+            ((one.group, one.broker, one.topic, one.queue), one.offset, one.number)
+            for one in self.received
+        ]
+        seen: set[tuple[Hashable, int, int]] = set()
+        reached: dict[tuple[Hashable, int], int] = {}
         late = []
-        for one in self.received:
-            queue = (one.group, one.broker, one.topic, one.queue)
-            numbers = placed[queue]
-            known = numbers.get(one.offset)
-            if known == one.number:
+        for one, (queue, offset, _), life in zip(self.received, places, lives(places), strict=True):
+            if (queue, life, offset) in seen:
                 continue
-            if known is not None:
-                numbers.clear()
-                reached[queue] = one.offset
-            numbers[one.offset] = one.number
-            if one.offset < reached.get(queue, -1):
+            seen.add((queue, life, offset))
+            if offset < reached.get((queue, life), -1):
                 late.append(one)
-            reached[queue] = max(one.offset, reached.get(queue, -1))
+            reached[queue, life] = max(offset, reached.get((queue, life), -1))
         return late
 
     def key_disorder(self, group: str) -> list[int]:
