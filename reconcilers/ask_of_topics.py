@@ -73,7 +73,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Topics whose routes are asked for beside that of the topic."""
     hidden: bool = False
     queues: int = 0
-    """How many of them to look for where the topic is not there: `Look.remains`."""
+    """How many queues to look for where the topic is not there: `Look.remains`."""
     every_group: bool = False
     """Whether the consumers of every group are asked for: 5.3.3 names the topic where it should
     name those that consume it, and who never committed is found by nothing else."""

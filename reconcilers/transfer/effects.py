@@ -140,10 +140,12 @@ def make_topic(
     one left), then with the offsets of all groups at its beginning, then with its permission."""
     wanted = wanted_topic(record)
     made = {row.broker for row in record.target if not row.config}
-    if wanted is not None and exactly:
+    if wanted is None:
+        return
+    if exactly:
         yield from clear_remains(made, wanted.topic_name, target)
     for name, look in target.looks.items():
-        if wanted is None or name not in made:
+        if name not in made:
             continue
         if look.topic is None:
             config = msgspec.structs.replace(wanted, perm=CLOSED)

@@ -67,7 +67,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """The ends of the queues that an earlier topic of this name left, where there are any.
 
     A broker that was killed brings the queues of deleted topics back from its log, with all that
-    was consumed in them. Asked for while the topic is being made alone.
+    was consumed in them. Asked for only while a transfer goes forward.
     """
     consumers: Mapping[str, Consumers | None] = {}
     """By group: who is connected."""
